@@ -6,7 +6,14 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check gen fresh lint format types breaking golden samples clean
+.PHONY: help run demo test check gen fresh lint format types contracts breaking golden samples clean
+
+# Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
+WORKERS ?= 2
+PYTEST ?=
+
+# What `make breaking` compares the protos with.
+BASE ?= main
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,3 +43,54 @@ gen: $(VENV)/.dev ## Write generated/ from proto/
 	@rm -rf generated/imageedit
 	@mkdir -p generated
 	$(call generate,generated)
+
+run: $(VENV)/.run ## Start everything and print an address, a key and a curl command
+	@exec $(BIN)/imageedit serve --trial-key
+
+demo: $(VENV)/.run ## Edit a sample picture under a mask, write edited.png, and stop
+	@exec $(BIN)/imageedit demo --output edited.png
+
+test: $(VENV)/.dev ## Run all tests
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST)
+
+check: fresh lint types contracts breaking test ## Run everything that CI runs
+
+fresh: $(VENV)/.dev ## Prove that generated/ is what proto/ gives
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(MAKE) --no-print-directory generated-aside SCRATCH=$$scratch \
+		&& find generated -name __pycache__ -prune -o -type d -empty -print | xargs -r rmdir \
+		&& diff -r --exclude=__pycache__ generated "$$scratch" && echo "generated/ is fresh"
+
+.PHONY: generated-aside
+generated-aside:
+	@$(call generate,$(SCRATCH)) 2>/dev/null
+
+lint: $(VENV)/.dev ## Check style of Python and protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/buf lint proto
+	$(BIN)/buf format --diff --exit-code proto
+
+format: $(VENV)/.dev ## Put Python and protos in shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format --write proto
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev ## Check who may import whom
+	$(BIN)/lint-imports
+
+breaking: $(VENV)/.dev ## Check that the protos break no caller of BASE (main)
+	@if git rev-parse --verify --quiet $(BASE):proto >/dev/null; \
+		then $(BIN)/buf breaking proto --against '.git#ref=$(BASE),subdir=proto' && echo "no breaking change since $(BASE)"; \
+		else echo "$(BASE) has no protos to compare with"; fi
+
+golden: $(VENV)/.dev ## Rewrite what the providers' golden cases expect; the diff is the review
+	$(BIN)/python -m tests.rewrite_golden
+
+samples: $(VENV)/.run ## Render the sample pictures into docs/samples
+	$(BIN)/python -m sandbox.samples docs/samples
+
+clean: ## Remove what make made, but not var/ (the database)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache edited.png
