@@ -1,0 +1,1 @@
+"""Pictures: checked on the way in, masks read and written, results finished."""

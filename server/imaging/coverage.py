@@ -1,0 +1,50 @@
+"""The one internal form of a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+
+@dataclass(frozen=True, slots=True)
+class CoveragePlane:
+    """Which pixels of a picture are to be edited: each of `width` x `height` either is or is not.
+
+    `rows` holds a bit for each pixel, 1 = edit, the left one highest, each row filled up with zeros
+    to whole bytes: 2 MiB for the largest picture, as it is kept for as long as an upstream works.
+    """
+
+    width: int
+    height: int
+    rows: bytes
+
+    @classmethod
+    def from_levels(cls, levels: Image.Image, threshold: int = 128) -> CoveragePlane:
+        """Return the plane that edits where the grey picture `levels` has `threshold` or more."""
+        bits = levels.point([255 if level >= threshold else 0 for level in range(256)], "1")
+        return cls(*levels.size, bits.tobytes())
+
+    def inverted(self) -> CoveragePlane:
+        """Return the plane that edits what this one keeps."""
+        return CoveragePlane.from_levels(self.levels(edit=0, keep=255))
+
+    def levels(
+        self, *, edit: int = 255, keep: int = 0, size: tuple[int, int] | None = None
+    ) -> Image.Image:
+        """Return the plane as a grey picture of two levels, stretched to `size` where given."""
+        bits = Image.frombytes("1", (self.width, self.height), self.rows)
+        if size not in {None, bits.size}:
+            bits = bits.resize(size, Image.Resampling.NEAREST)
+        return bits.convert("L").point([keep] * 128 + [edit] * 128)
+
+    @property
+    def bounding_box(self) -> tuple[int, int, int, int] | None:
+        """Left, top, right, bottom of what is edited, the last two exclusive; None: nothing is."""
+        return Image.frombytes("1", (self.width, self.height), self.rows).getbbox()
+
+    @property
+    def share(self) -> float:
+        """The part of all pixels that is edited, 0 to 1."""
+        edited = int.from_bytes(self.rows, "big").bit_count()
+        return edited / (self.width * self.height)

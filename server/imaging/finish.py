@@ -1,0 +1,113 @@
+"""From an upstream's file to the picture that was asked for and promised (contract, section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from server.domain import OutputFormat, Picture
+from server.imaging.coverage import CoveragePlane
+from server.imaging.decode import DEFAULT_MAX_PIXELS, decode, measure
+from server.imaging.drift import drift
+from server.imaging.encode import encode
+from server.imaging.orientation import UPRIGHT
+
+_Size = tuple[int, int]
+_SAME_FRAMING = 0.01  # aspect ratios this near are one framing (contract, section 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A picture to return, and what is to be said about it.
+
+    `transparent`: some pixel of it is not opaque. `drift`: the mean absolute change, 0 to 1, that
+    the model itself made outside the mask; None without mask. `unaligned`: nothing was pasted
+    since the framing changed. `size_kept`: False when an asked size could not be reached.
+    """
+
+    picture: Picture
+    transparent: bool
+    drift: float | None
+    unaligned: bool
+    size_kept: bool
+
+
+def finish(
+    delivered: bytes,
+    *,
+    output_format: OutputFormat,
+    compression: int | None,
+    size: _Size | None,
+    original: Picture | None,
+    plane: CoveragePlane | None,
+    exact: bool,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> Finished:
+    """Return the upstream's file `delivered` checked, sized, pasted back and of `output_format`.
+
+    `size` is one that was asked for explicitly, in pixels; it is reached where the delivered
+    picture has its aspect ratio within 1 %. `original` is the (first) input and `plane` its mask,
+    given together or not at all. With `exact`, the input's own pixels are put back outside the
+    mask, unless the framing differs by more than 1 %. A file that is already what is wanted keeps
+    its very own picture data. Raises BadPicture where `delivered` is no usable picture.
+    """
+    file = measure(delivered, max_pixels)
+    model = decode(file)
+    final = model
+    if size and _fits(model.size, size, max_pixels):
+        final = _resized(model, size)
+    changed, unaligned = None, False
+    if plane is not None and original is not None:
+        source = decode(measure(original.data, original.width * original.height))
+        canvas = size or source.size
+        aligned = all(_fits(image.size, canvas, max_pixels) for image in (model, source))
+        common = canvas if aligned else source.size
+        protected = plane.levels(edit=0, keep=255, size=common)
+        source, seen = _alike(_resized(source, common), _resized(model, common))
+        changed = drift(source, seen, protected)
+        unaligned = exact and not aligned
+        if exact and aligned:
+            seen.paste(source, mask=protected)
+            final = seen
+    ready = (
+        final is model
+        and file.portable
+        and file.orientation == UPRIGHT
+        and file.mime_type == output_format.mime_type
+    )
+    return Finished(
+        picture=(
+            Picture(file.mime_type, file.data, file.width, file.height)
+            if ready
+            else encode(final, output_format, compression)
+        ),
+        transparent=output_format is not OutputFormat.JPEG and _is_transparent(final),
+        drift=changed,
+        unaligned=unaligned,
+        size_kept=size in {None, final.size},
+    )
+
+
+def _fits(found: _Size, wanted: _Size, max_pixels: int) -> bool:
+    """Return whether a picture can be stretched to `wanted` without being distorted."""
+    if min(wanted) < 1 or wanted[0] * wanted[1] > max_pixels:
+        return False
+    one, other = found[0] * wanted[1], wanted[0] * found[1]
+    return max(one, other) <= min(one, other) * (1 + _SAME_FRAMING)
+
+
+def _resized(image: Image.Image, size: _Size) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _alike(one: Image.Image, other: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return both as RGBA if either is; the second is a copy that may be painted on."""
+    mode = "RGBA" if "RGBA" in {one.mode, other.mode} else "RGB"
+    return one.convert(mode), other.convert(mode)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    if image.mode != "RGBA":
+        return False
+    return image.getchannel("A").getextrema() != (255, 255)

@@ -1,0 +1,19 @@
+"""Metadata goes, pixels stay: which container is taken apart by what."""
+
+from __future__ import annotations
+
+from server.imaging.sniff import mime_type_of
+from server.imaging.strip_jpeg import strip_jpeg
+from server.imaging.strip_png import strip_png
+from server.imaging.strip_webp import strip_webp
+from server.imaging.stripped import Stripped
+
+_STRIPPERS = {"image/png": strip_png, "image/jpeg": strip_jpeg, "image/webp": strip_webp}
+
+
+def strip(data: bytes) -> Stripped:
+    """Return the file in `data` without EXIF, GPS, XMP, IPTC, ICC, texts, comments and tails.
+
+    Nothing is decoded or encoded: the picture data stay the very same bytes. Raises BadPicture.
+    """
+    return _STRIPPERS[mime_type_of(data)](data)
