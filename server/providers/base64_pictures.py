@@ -1,0 +1,23 @@
+"""Pictures as text: data URLs on the way out, base64 on the way in."""
+
+from __future__ import annotations
+
+import pybase64
+
+from server.domain import Picture
+
+
+def data_url(picture: Picture) -> str:
+    """Return `picture` as a data URL (RFC 2397) in base64."""
+    return f"data:{picture.mime_type};base64,{pybase64.b64encode_as_string(picture.data)}"
+
+
+def decoded(value: object) -> bytes | None:
+    """Return the file in `value`, base64 alone or as a data URL; `None` where there is none."""
+    if not isinstance(value, str):
+        return None
+    encoded = value.partition(",")[2] if value.startswith("data:") else value
+    try:
+        return pybase64.b64decode(encoded, validate=True) or None
+    except ValueError:
+        return None
