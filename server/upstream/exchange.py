@@ -1,0 +1,132 @@
+"""One HTTP request and its whole answer, by `requests`, over a connection that is ready."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from contextlib import ExitStack
+from functools import partial
+from http.client import HTTPException
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+from requests import PreparedRequest, RequestException
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from server.providers.base import Answer
+from server.upstream.attempt import Attempt
+
+USER_AGENT = f"imageedit-gateway/{version('imageedit-gateway')}"
+_PIECE = 1 << 20
+
+# Its debug lines and warnings hold whole URLs, and those of results are signed.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+class Unanswered(Exception):
+    """Sending began and no whole, readable answer came: whether it was billed is unknown."""
+
+
+class TooLarge(Unanswered):
+    """The answer's body is over the limit."""
+
+
+def exchange(
+    request: PreparedRequest, wire: socket.socket, attempt: Attempt, *, limit: int
+) -> Answer:
+    """Send `request` over `wire` and return the answer, its body decoded and whole.
+
+    Once, as it is: nothing is repeated or followed, no proxy, cookie or .netrc is used, whatever
+    the environment says. Raises TooLarge if the decoded body has over `limit` bytes, Unanswered,
+    TimedOut and Cancelled.
+    """
+    try:
+        with ExitStack() as stack:
+            adapter = _Adapter(wire)
+            stack.callback(adapter.close)
+            response = adapter.send(request, stream=True, timeout=wire.gettimeout())
+            stack.callback(response.close)
+            body = _read(response.raw, attempt, limit)
+    except (RequestException, HTTPError, HTTPException, OSError) as error:
+        attempt.check()
+        raise Unanswered(_why(error)) from None
+    if response.status_code < 200:
+        raise Unanswered(f"a final answer cannot have status {response.status_code}")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(status=response.status_code, headers=headers, body=body)
+
+
+def _read(raw: HTTPResponse, attempt: Attempt, limit: int) -> bytes:
+    body = BytesIO()
+    # `raw.read` never decodes more than it is asked for, so a bomb is met piece by piece.
+    while piece := raw.read(_PIECE, decode_content=True):
+        body.write(piece)
+        if body.tell() > limit:
+            raise TooLarge(f"the answer's body is over {limit} bytes")
+        attempt.check()
+    if raw.length_remaining is None:
+        # Without a length, a connection that was cut can pass for the end of the body, when the
+        # attempt's end cut it, or of the headers.
+        attempt.check()
+        if not raw.chunked and not body.tell():
+            raise Unanswered("the connection ended before a body")
+    return body.getvalue()
+
+
+def _why(error: Exception) -> str:
+    """Name the innermost cause; its text may hold URLs, so only the class is told."""
+    while True:
+        inner = next((arg for arg in error.args if isinstance(arg, Exception)), None)
+        inner = getattr(error, "reason", None) if inner is None else inner
+        if not isinstance(inner, Exception):
+            return f"no readable answer: {type(error).__name__}"
+        error = inner
+
+
+class _Plain(HTTPConnection):
+    """A connection that was made before `urllib3` asked for it."""
+
+    def __init__(self, *args: Any, ready: socket.socket, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ready = ready
+
+    def connect(self) -> None:
+        self.sock = self._ready
+
+
+class _Secure(HTTPSConnection):
+    """The same, encrypted and verified."""
+
+    def __init__(self, *args: Any, ready: socket.socket, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ready = ready
+
+    def connect(self) -> None:
+        self.sock = self._ready
+        self.is_verified = True
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class _Adapter(HTTPAdapter):
+    """`requests` over one ready connection.
+
+    A pooled one might be dead, and nobody could say whether a request on it was sent.
+    """
+
+    def __init__(self, wire: socket.socket) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_PlainPool, ready=wire),
+            "https": partial(_SecurePool, ready=wire),
+        }
