@@ -1,0 +1,1 @@
+"""The sample pictures, rendered in code so that nothing foreign ships."""
