@@ -1,0 +1,28 @@
+"""`python -m server`: starts the gRPC service with the settings of the environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from server.calls import JsonFormatter
+from server.catalog_file import CatalogError
+from server.serve import run
+from server.settings import SettingsError, read_settings
+
+
+def main() -> int:
+    """Run the service; return 0 after a drain, 1 when cut short, 2 for unusable settings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    try:
+        return run(read_settings(os.environ))
+    except (SettingsError, CatalogError, OSError) as error:
+        sys.stderr.write(f"server: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Who may edit: keys and the store under them."""

@@ -1,0 +1,61 @@
+"""What is known of the call that the current thread serves, for the log line and the servicer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from server.accounts.keys import Key
+
+logger = logging.getLogger("imageedit.service")
+
+
+@dataclass(slots=True)
+class Call:
+    """One RPC. `facts` are what its log line tells beside the fixed fields."""
+
+    method: str
+    request_id: str
+    started: float
+    key: Key | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def log(self, code: str) -> None:
+        """Write the call's one line: never a prompt, a picture, a key or a `user`."""
+        line = {
+            "event": "call",
+            "method": self.method,
+            "request_id": self.request_id,
+            "key_id": self.key.id if self.key else None,
+            "code": code,
+            "ms": round((time.monotonic() - self.started) * 1000, 1),
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            **self.facts,
+        }
+        logger.info("call", extra={"line": line})
+
+
+current: ContextVar[Call] = ContextVar("current_call")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON document a line, whatever the record holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for `record`; its `line` mapping, or its message."""
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "program": "server",
+        }
+        line |= getattr(record, "line", {"event": "log", "message": record.getMessage()})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)

@@ -1,0 +1,145 @@
+"""The catalogue: which models there are, and how each is reached. Data, never code.
+
+`catalog_file` reads it; `translation` puts an edit into the words of a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain import EditError, MaskMethod, Situation, Tokens
+from server.sizes import SizeRule
+
+IMAGE_EDIT = "image_edit"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How a route's upstream takes one parameter.
+
+    `name` is the upstream's own; `values` maps what callers may say to what is sent, empty for
+    anything; `rule` is for sizes that are bounded rather than listed.
+    """
+
+    name: str
+    values: Mapping[str, str]
+    rule: SizeRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to a model: a provider, the model's name there, and what it takes."""
+
+    provider: str
+    model: str
+    mask_method: MaskMethod
+    max_images: int
+    image_fields: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices in nano-dollars: a text token in, an image token in, an image token out, an image."""
+
+    prompt: int = 0
+    image_token: int = 0
+    image_output: int = 0
+    image: int = 0
+
+    def cost(self, tokens: Tokens) -> int:
+        """Return the price in nano-dollars of one delivered image that used `tokens`.
+
+        Input tokens of which the upstream does not say what they are count as image tokens.
+        """
+        text = min(tokens.input_text, tokens.input)
+        return (
+            self.image
+            + text * self.prompt
+            + (tokens.input - text) * self.image_token
+            + tokens.output * self.image_output
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One row of the catalogue. `pricing` is `prices` as decimal strings in US dollars."""
+
+    alias: str
+    name: str
+    description: str
+    created: date
+    expiration: date | None
+    features: tuple[str, ...]
+    prices: Prices
+    pricing: Mapping[str, str]
+    routes: tuple[Route, ...]
+
+    @property
+    def brand(self) -> str:
+        """The alias's first part, such as "openai"."""
+        return self.alias.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """A provider's own base URL, and the hosts from which its results may be fetched.
+
+    `failures_are_free`: its contract says that an answer without a picture is never billed.
+    """
+
+    base_url: str
+    download_hosts: tuple[str, ...]
+    failures_are_free: bool = False
+
+
+class Catalog:
+    """The models that can be routed with the providers in `configured`, in the file's order."""
+
+    def __init__(
+        self,
+        models: Collection[Model],
+        providers: Mapping[str, ProviderFacts],
+        configured: Collection[str],
+    ) -> None:
+        self.providers = providers
+        self._all = {model.alias: model for model in models}
+        self._routes = {
+            model.alias: tuple(route for route in model.routes if route.provider in configured)
+            for model in models
+        }
+
+    @property
+    def models(self) -> list[Model]:
+        """The models that can be routed now."""
+        return [model for model in self._all.values() if self._routes[model.alias]]
+
+    def routes(self, model: Model) -> tuple[Route, ...]:
+        """Return the configured routes of `model`, in the order to try."""
+        return self._routes[model.alias]
+
+    def find(self, alias: str) -> Model:
+        """Return a model that can be routed now; raises `EditError` (MODEL_MISMATCH)."""
+        model = self._all.get(alias)
+        if model is None or not self._routes[alias]:
+            problem = "unknown" if model is None else "not configured on this gateway"
+            known = ", ".join(model.alias for model in self.models) or "none"
+            raise EditError(
+                Situation.MODEL_MISMATCH,
+                f'The model "{alias[:100]}" is {problem}; models here: {known}.',
+                field="model",
+            )
+        return model
+
+    def find_editor(self, alias: str) -> Model:
+        """Return a model that can edit images now; raises `EditError` (MODEL_MISMATCH)."""
+        model = self.find(alias)
+        if IMAGE_EDIT not in model.features:
+            raise EditError(
+                Situation.MODEL_MISMATCH,
+                f'The model "{alias}" cannot edit images; it lacks the feature "{IMAGE_EDIT}".',
+                field="model",
+            )
+        return model

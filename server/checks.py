@@ -1,0 +1,118 @@
+"""What is checked of an edit before money is spent; every complaint names the field."""
+
+from __future__ import annotations
+
+from server.catalog import Route
+from server.domain import (
+    MAX_PROMPT_CHARACTERS,
+    MAX_USER_CHARACTERS,
+    EditError,
+    EditRequest,
+    MaskMethod,
+    OutputFormat,
+    Picture,
+    Situation,
+)
+from server.imaging.encode import MAX_SIDES
+from server.imaging.inspect import BadPicture, read_picture
+from server.imaging.masks import CoveragePlane, read_mask
+from server.sizes import parse_size
+
+MAX_SEED = 9_999_999_999
+
+
+def check_parameters(request: EditRequest) -> None:
+    """Check all that can be checked without the model; raises `EditError` (BAD_REQUEST)."""
+    if not request.model:
+        raise _bad("model", 'is missing; it is an alias such as "openai/gpt-image-2"')
+    if not request.prompt.strip():
+        raise _bad("prompt", "is missing; say in words what to change")
+    if len(request.prompt) > MAX_PROMPT_CHARACTERS:
+        raise _bad(
+            "prompt", f"has {len(request.prompt)} characters; {MAX_PROMPT_CHARACTERS} is the most"
+        )
+    if not request.images:
+        raise _bad("image", "is missing; send the picture to edit as PNG, JPEG or WebP")
+    if len(request.user) > MAX_USER_CHARACTERS:
+        raise _bad("user", f"has over {MAX_USER_CHARACTERS} characters")
+    if request.size is not None:
+        try:
+            parse_size(request.size)
+        except ValueError as error:
+            raise _bad("size", f"is not usable: {error}") from None
+    _check_range("output_compression", request.output_compression, 100)
+    _check_range("seed", request.seed, MAX_SEED)
+    _check_range("partial_images", request.partial_images, 3)
+    if request.background == "transparent" and request.output_format is OutputFormat.JPEG:
+        raise _bad("background", "can't be transparent in JPEG; take output_format png or webp")
+
+
+def _check_range(field: str, value: int | None, most: int) -> None:
+    if value is not None and not 0 <= value <= most:
+        raise _bad(field, f"is {value}; it must be from 0 to {most}")
+
+
+def routes_that_fit(request: EditRequest, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """Return the routes that take as many pictures; raises `EditError` when there is none."""
+    fitting = tuple(
+        route for route in routes if len(request.images) <= _most_images(route, request.mask)
+    )
+    if not fitting:
+        most = max(_most_images(route, request.mask) for route in routes)
+        beside = " beside a mask" if request.mask is not None else ""
+        raise _bad(
+            "image",
+            f"is there {len(request.images)} times; the model takes {most} at the most{beside}",
+        )
+    return fitting
+
+
+def _most_images(route: Route, mask: bytes | None) -> int:
+    takes_a_place = mask is not None and route.mask_method is MaskMethod.SECOND_IMAGE
+    return route.max_images - takes_a_place
+
+
+def read_pictures(
+    request: EditRequest, max_pixels: int
+) -> tuple[tuple[Picture, ...], CoveragePlane | None]:
+    """Return the checked pictures and the mask's plane; raises `EditError` naming the field."""
+    pictures = []
+    for index, data in enumerate(request.images):
+        field = "image" if len(request.images) == 1 else f"image[{index}]"
+        try:
+            pictures.append(read_picture(data, max_pixels=max_pixels))
+        except BadPicture as error:
+            raise _bad_picture(field, error) from error
+    if request.mask is None:
+        return tuple(pictures), None
+    first = pictures[0]
+    try:
+        plane = read_mask(
+            request.mask,
+            request.mask_convention,
+            first.width,
+            first.height,
+            max_pixels=max_pixels,
+        )
+    except BadPicture as error:
+        raise _bad_picture("mask", error) from error
+    _check_canvas(request, first)
+    return tuple(pictures), plane
+
+
+def _check_canvas(request: EditRequest, first: Picture) -> None:
+    """Refuse, before it is paid, a masked picture that the wanted format could not hold."""
+    longest = max(first.width, first.height)
+    most = MAX_SIDES[request.output_format]
+    if longest > most:
+        kind = request.output_format.value
+        raise _bad("output_format", f"{kind} holds {most} pixels a side, not {longest}; take png")
+
+
+def _bad_picture(field: str, error: BadPicture) -> EditError:
+    situation = Situation.TOO_LARGE if error.limit else Situation.BAD_REQUEST
+    return EditError(situation, f"{field} {error.message}.", field=field, limit=error.limit)
+
+
+def _bad(field: str, problem: str) -> EditError:
+    return EditError(Situation.BAD_REQUEST, f"{field} {problem}.", field=field)

@@ -1,0 +1,119 @@
+"""Around every RPC of ours: request id, key, one log line, and errors that tell nothing else."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from server.accounts.keys import Keys
+from server.calls import Call, current
+from server.domain import EditError, Situation
+from server.status import CODES, reason_name, to_status
+
+logger = logging.getLogger("imageedit.service")
+
+PACKAGE = "/imageedit.v1.ImageEdit/"
+WITHOUT_KEY = frozenset({"ListModels", "GetModel"})
+_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+
+
+class CallInterceptor(grpc.ServerInterceptor):
+    """Wraps the handlers of our service; others, such as health, pass untouched."""
+
+    def __init__(self, keys: Keys, new_id: Callable[[], str]) -> None:
+        self._keys = keys
+        self._new_id = new_id
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return the handler for a call, wrapped."""
+        handler = continuation(handler_call_details)
+        path = handler_call_details.method
+        if handler is None or not path.startswith(PACKAGE):
+            return handler
+        method = path.removeprefix(PACKAGE)
+        if handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                self._streaming(method, handler.stream_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        assert handler.unary_unary is not None  # noqa: S101 -- the service has no other kinds
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(method, handler.unary_unary),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _unary(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        def serve(request: Any, context: grpc.ServicerContext) -> Any:
+            with self._call(method, context) as call:
+                call.bytes_in = request.ByteSize()
+                response = behavior(request, context)
+                call.bytes_out = response.ByteSize()
+                return response
+
+        return serve
+
+    def _streaming(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(requests: Iterator[Any], call: Call) -> Iterator[Any]:
+            for request in requests:
+                call.bytes_in += request.ByteSize()
+                yield request
+
+        def serve(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            with self._call(method, context) as call:
+                for response in behavior(counted(requests, call), context):
+                    call.bytes_out += response.ByteSize()
+                    yield response
+
+        return serve
+
+    @contextmanager
+    def _call(self, method: str, context: grpc.ServicerContext) -> Iterator[Call]:
+        metadata = dict(context.invocation_metadata())
+        call = Call(method, self._request_id(metadata), time.monotonic())
+        token = current.set(call)
+        code = "CANCELLED"  # what it is when nothing below says otherwise: the generator was closed
+        try:
+            context.send_initial_metadata((("x-request-id", call.request_id),))
+            if method not in WITHOUT_KEY:
+                call.key = self._keys.check(_bearer(metadata))
+            yield call
+            code = "OK"
+        except EditError as error:
+            code = CODES[error.situation][0].name
+            call.facts |= {"reason": reason_name(error.situation), "field": error.field}
+            context.abort_with_status(to_status(error))
+        except Exception:
+            code = "INTERNAL"
+            # The text may hold anything; it stays here.
+            logger.exception("bug", extra={"line": {"event": "bug", "request_id": call.request_id}})
+            context.abort_with_status(to_status(_bug()))
+        finally:
+            call.log(code)
+            current.reset(token)
+
+    def _request_id(self, metadata: dict[str, Any]) -> str:
+        """Return the id that our front made, or a new one."""
+        given = str(metadata.get("x-request-id", ""))
+        return given if _UUID4.fullmatch(given) else self._new_id()
+
+
+def _bug() -> EditError:
+    return EditError(Situation.BUG, "The gateway failed by a fault of its own.")
+
+
+def _bearer(metadata: dict[str, Any]) -> str | None:
+    match = _BEARER.fullmatch(str(metadata.get("authorization", "")))
+    return match[1] if match else None

@@ -1,0 +1,174 @@
+"""The composition root: builds the service, listens, tells its health, and drains."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from imageedit.v1 import image_edit_pb2, image_edit_pb2_grpc
+from server import catalog_file
+from server.accounts.keys import Keys
+from server.accounts.store import open_store
+from server.admission import Admission
+from server.catalog import Catalog
+from server.editor import Editor
+from server.interceptors import CallInterceptor
+from server.providers.registry import PROVIDERS
+from server.servicer import ImageEditServicer
+from server.settings import Settings
+from server.upstream.attempts import Attempts
+from server.upstream.session import Endpoint
+from server.upstream.watchdog import Watchdog
+
+logger = logging.getLogger("imageedit.service")
+
+SERVICE = image_edit_pb2.DESCRIPTOR.services_by_name["ImageEdit"].full_name
+SPARE_THREADS = 64  # for health checks, lists and refusals while every place is taken
+MAX_UNARY_BYTES = 16 * 1_048_576
+DRAIN_MARGIN = 10.0
+
+
+class Service:
+    """The running service; `address` is where it really listens."""
+
+    def __init__(self, settings: Settings) -> None:
+        configured = settings.provider_keys
+        self._settings = settings
+        self._watchdog = Watchdog()
+        self._admission = Admission(settings.max_edits)
+        self._engine = open_store(settings.database_url)
+        catalog = catalog_file.load(settings.catalog, PROVIDERS, configured)
+        attempts = Attempts(
+            PROVIDERS,
+            _endpoints(settings, catalog),
+            catalog.providers,
+            timeout=settings.attempt_timeout,
+            download_origins=settings.download_origins,
+            watchdog=self._watchdog,
+        )
+        editor = Editor(
+            catalog,
+            attempts,
+            self._admission,
+            clock=time.time,
+            max_pixels=settings.max_pixels,
+        )
+        keys = Keys(self._engine, time.time)
+        self._server = grpc.server(
+            ThreadPoolExecutor(settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
+            interceptors=[CallInterceptor(keys, lambda: str(uuid.uuid4()))],
+            options=[
+                ("grpc.max_receive_message_length", MAX_UNARY_BYTES),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.tcp_read_chunk_size", 1_048_576),
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        image_edit_pb2_grpc.add_ImageEditServicer_to_server(
+            ImageEditServicer(editor, catalog), self._server
+        )
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        self._warn_of_retired(catalog)
+        self.address = self._listen()
+
+    def _listen(self) -> str:
+        settings = self._settings
+        address = settings.grpc_address
+        try:
+            if settings.tls_cert is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, _credentials(settings))
+        except RuntimeError:
+            raise OSError(f"IMAGEEDIT_GRPC_ADDRESS: cannot listen on {address}") from None
+        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    def start(self) -> None:
+        """Serve, and say so to health checks."""
+        self._server.start()
+        for name in ("", SERVICE):
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        logger.info("listening", extra={"line": {"event": "listening", "address": self.address}})
+
+    def drain(self) -> None:
+        """Refuse new edits, let the held ones end, then stop; blocks until that is done."""
+        logger.info("draining", extra={"line": {"event": "draining", "held": self._admission.held}})
+        self._health.enter_graceful_shutdown()
+        self._admission.drain(self._settings.attempt_timeout + DRAIN_MARGIN)
+        self.stop(grace=1.0)
+
+    def stop(self, grace: float | None = None) -> None:
+        """Stop within `grace` seconds, cutting what is left."""
+        self._server.stop(grace).wait()
+        self._watchdog.close()
+        self._engine.dispose()
+
+    @staticmethod
+    def _warn_of_retired(catalog: Catalog) -> None:
+        for model in catalog.models:
+            if model.expiration is not None:
+                line = {"event": "model expires", "model": model.alias, "on": model.expiration}
+                logger.warning("model expires", extra={"line": line})
+
+
+def _endpoints(settings: Settings, catalog: Catalog) -> dict[str, Endpoint]:
+    return {
+        name: Endpoint(name, settings.base_urls.get(name, catalog.providers[name].base_url), key)
+        for name, key in settings.provider_keys.items()
+        if name in catalog.providers
+    }
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials:
+    assert settings.tls_cert is not None  # noqa: S101 -- checked with the settings
+    assert settings.tls_key is not None  # noqa: S101 -- checked with the settings
+    client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+    return grpc.ssl_server_credentials(
+        [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )
+
+
+class _StopNow(BaseException):
+    """The second signal."""
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; return the exit code.
+
+    A second signal cuts the held edits, whose upstream calls end with them, and stops.
+    """
+    service = Service(settings)
+    asked = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise _StopNow
+        asked.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    # Under a supervisor that passes signals on itself, Ctrl-C is ignored from the start.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, on_signal)
+    service.start()
+    asked.wait()
+    try:
+        service.drain()
+    except _StopNow:
+        service.stop()
+        return 1
+    return 0

@@ -1,0 +1,163 @@
+"""The service's methods: messages in, the editor, messages out."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from dataclasses import asdict
+
+import grpc
+
+from imageedit.v1 import image_edit_pb2 as pb
+from imageedit.v1 import image_edit_pb2_grpc
+from server import messages, uploads
+from server.calls import Call, current
+from server.catalog import Catalog
+from server.domain import EditError, EditResult, Situation
+from server.editor import Editor
+from server.upstream.attempts import AttemptRecord
+
+CHUNK_BYTES = 1_048_576
+PROGRESS_SECONDS = 5.0
+NO_DEADLINE = 1e9  # grpc's way to say "none" is a number of seconds above this
+
+
+class RpcCaller:
+    """The caller of an RPC, as the editor sees it."""
+
+    def __init__(self, context: grpc.ServicerContext, call: Call) -> None:
+        self._context = context
+        self._call = call
+        self.events: queue.SimpleQueue[pb.StreamEditImageResponse | None] = queue.SimpleQueue()
+
+    def remaining(self) -> float | None:
+        """Return the seconds until the RPC's deadline, `None` without one."""
+        seconds = self._context.time_remaining()
+        return None if seconds is None or seconds > NO_DEADLINE else seconds
+
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the RPC ends, at once if it has."""
+        if not self._context.add_callback(callback):
+            callback()
+
+    def accepted(self, model: str) -> None:
+        """Note that the edit passed every check, and tell a streaming caller."""
+        self._call.facts["model"] = model
+        self.events.put(pb.StreamEditImageResponse(accepted=pb.EditAccepted(model=model)))
+
+    def attempted(self, record: AttemptRecord) -> None:
+        """Note an attempt for the log."""
+        attempts = self._call.facts.setdefault("attempts", [])
+        assert isinstance(attempts, list)  # noqa: S101 -- made in the line above
+        attempts.append(asdict(record) | {"seconds": round(record.seconds, 3)})
+
+
+class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
+    """`ImageEdit` (proto/imageedit/v1/image_edit.proto); errors leave as `EditError`."""
+
+    def __init__(self, editor: Editor, catalog: Catalog) -> None:
+        self._editor = editor
+        self._catalog = catalog
+
+    def EditImage(  # noqa: N802 -- protobuf's name
+        self, request: pb.EditImageRequest, context: grpc.ServicerContext
+    ) -> pb.EditImageResponse:
+        """Edit one picture, inline both ways."""
+        call = current.get()
+        mask = request.mask.data if request.HasField("mask") else None
+        edit = messages.edit_request(request, [image.data for image in request.images], mask)
+        result = self._editor.edit(edit, RpcCaller(context, call))
+        _note(call, result)
+        return messages.edit_response(result, with_picture=True)
+
+    def StreamEditImage(  # noqa: N802 -- protobuf's name
+        self,
+        request_iterator: Iterator[pb.StreamEditImageRequest],
+        context: grpc.ServicerContext,
+    ) -> Iterator[pb.StreamEditImageResponse]:
+        """Edit one picture, in chunks both ways, with events while it is under way."""
+        call = current.get()
+        edit = uploads.collect(request_iterator)
+        caller = RpcCaller(context, call)
+        outcome: list[EditResult | BaseException] = []
+
+        def work() -> None:
+            try:
+                outcome.append(self._editor.edit(edit, caller))
+            except BaseException as error:  # noqa: BLE001 -- raised again in the RPC's thread
+                outcome.append(error)
+            finally:
+                caller.events.put(None)
+
+        # The RPC's own thread must be free to send events, so another carries the edit.
+        threading.Thread(target=copy_context().run, args=(work,), name="edit", daemon=True).start()
+        yield from _events(caller)
+        result = outcome[0]
+        if isinstance(result, BaseException):
+            raise result
+        _note(call, result)
+        yield pb.StreamEditImageResponse(result=messages.edit_response(result, with_picture=False))
+        data = result.picture.data
+        for start in range(0, len(data), CHUNK_BYTES):
+            chunk = pb.ImageChunk(data=data[start : start + CHUNK_BYTES])
+            yield pb.StreamEditImageResponse(result_chunk=chunk)
+
+    def ListModels(  # noqa: N802 -- protobuf's name
+        self, request: pb.ListModelsRequest, context: grpc.ServicerContext
+    ) -> pb.ListModelsResponse:
+        """List the models that can be routed now."""
+        del request, context
+        return pb.ListModelsResponse(
+            models=[
+                messages.model_message(model, self._catalog.routes(model))
+                for model in self._catalog.models
+            ]
+        )
+
+    def GetModel(  # noqa: N802 -- protobuf's name
+        self, request: pb.GetModelRequest, context: grpc.ServicerContext
+    ) -> pb.GetModelResponse:
+        """Return one model that can be routed now."""
+        del context
+        model = self._catalog.find(request.model)
+        return pb.GetModelResponse(model=messages.model_message(model, self._catalog.routes(model)))
+
+    def CheckKey(  # noqa: N802 -- protobuf's name
+        self, request: pb.CheckKeyRequest, context: grpc.ServicerContext
+    ) -> pb.CheckKeyResponse:
+        """Say what is known of the key, which the interceptor has checked."""
+        del request, context
+        key = current.get().key
+        if key is None:
+            raise EditError(Situation.BUG, "CheckKey ran without a key.")
+        return pb.CheckKeyResponse(key_id=key.id, name=key.name)
+
+
+def _events(caller: RpcCaller) -> Iterator[pb.StreamEditImageResponse]:
+    """Yield what happens until the edit ends, and progress while nothing does."""
+    started = time.monotonic()
+    while True:
+        try:
+            event = caller.events.get(timeout=PROGRESS_SECONDS)
+        except queue.Empty:
+            elapsed = time.monotonic() - started
+            yield pb.StreamEditImageResponse(progress=pb.EditProgress(elapsed_seconds=elapsed))
+            continue
+        if event is None:
+            return
+        yield event
+
+
+def _note(call: Call, result: EditResult) -> None:
+    call.facts |= {
+        "width": result.picture.width,
+        "height": result.picture.height,
+        "input_tokens": result.tokens.input,
+        "output_tokens": result.tokens.output,
+        "cost_nanos": result.cost_nanos,
+        "mask_method": result.mask_report.method if result.mask_report else None,
+        "ignored_parameters": list(result.ignored_parameters),
+    }

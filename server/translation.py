@@ -1,0 +1,86 @@
+"""Puts the parameters of an edit into the words of a route, and says which of them got lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.catalog import IMAGE_EDIT, Model, Parameter, Route
+from server.domain import EditRequest, OutputFormat
+from server.sizes import Size, nearest_listed, parse_size
+
+ALWAYS_HONOURED = ("prompt", "image", "mask", "output_format", "output_compression", "user")
+SENT_AS_THEY_ARE = ("quality", "background", "input_fidelity", "moderation", "seed", "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """`fields` go to the upstream by its own names; `ignored` are ours that it cannot honour."""
+
+    fields: dict[str, str | int]
+    ignored: frozenset[str]
+
+
+def translate(request: EditRequest, route: Route, *, lossless: bool) -> Translation:
+    """Return what `route` is asked for. `lossless`: the answer must come as PNG.
+
+    The gateway itself keeps the output format, its compression and, where shapes agree, the size:
+    those are never ignored here. A value that means "the model decides" is never ignored.
+    """
+    fields: dict[str, str | int] = {}
+    ignored = set()
+    for name in SENT_AS_THEY_ARE:
+        value = getattr(request, name)
+        if value is None or value == "":
+            continue
+        parameter = route.parameters.get(name)
+        if parameter is not None and (not parameter.values or value in parameter.values):
+            fields[parameter.name] = value
+        elif not _needs_no_upstream(name, value):
+            ignored.add(name)
+    fields |= _size(request, route) | _output(request, route, lossless=lossless)
+    if request.output_compression is not None and request.output_format is OutputFormat.PNG:
+        ignored.add("output_compression")
+    return Translation(fields, frozenset(ignored))
+
+
+def _needs_no_upstream(name: str, value: object) -> bool:
+    """`user` goes to our own records, "auto" is any model's habit, opaque is made here."""
+    return name == "user" or value == "auto" or (name == "background" and value == "opaque")
+
+
+def _size(request: EditRequest, route: Route) -> dict[str, str]:
+    parameter = route.parameters.get("size")
+    if request.size is None or parameter is None:
+        return {}
+    wanted = parse_size(request.size)
+    if wanted is None:
+        return {parameter.name: "auto"} if "auto" in parameter.values else {}
+    return {parameter.name: _nearest(wanted, parameter)}
+
+
+def _nearest(wanted: Size, parameter: Parameter) -> str:
+    if parameter.rule is not None:
+        return parameter.rule.nearest(wanted)
+    return parameter.values[nearest_listed(wanted, list(parameter.values))]
+
+
+def _output(request: EditRequest, route: Route, *, lossless: bool) -> dict[str, str | int]:
+    """Ask for the wanted type where the upstream can give it and nothing is changed afterwards."""
+    output = route.parameters.get("output_format")
+    if output is None or lossless or request.output_format not in output.values:
+        return {}
+    fields: dict[str, str | int] = {output.name: output.values[request.output_format]}
+    if request.output_compression is not None and request.output_format is not OutputFormat.PNG:
+        compression = route.parameters.get("output_compression")
+        if compression is None:
+            return {}  # the gateway compresses, from the upstream's own lossless type
+        fields[compression.name] = request.output_compression
+    return fields
+
+
+def supported_parameters(model: Model, routes: tuple[Route, ...]) -> list[str]:
+    """Return the fields of an edit that the first of `routes` honours, by our names."""
+    if IMAGE_EDIT not in model.features:
+        return []
+    named = [*ALWAYS_HONOURED, *routes[0].parameters]
+    return list(dict.fromkeys(named))

@@ -1,0 +1,92 @@
+"""Parameters in the words of a route: sent, made by the gateway, or said to be ignored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from server.catalog import Catalog, Route
+from server.catalog_file import load
+from server.domain import EditRequest, OutputFormat
+from server.translation import translate
+
+PROVIDERS = ("openai", "openrouter", "siliconflow")
+CATALOG: Catalog = load(None, PROVIDERS, PROVIDERS)
+PLAIN = EditRequest(model="", prompt="p", images=(b"",))
+
+
+def route(alias: str, index: int = 0) -> Route:
+    return CATALOG.routes(CATALOG.find(alias))[index]
+
+
+OPENAI_1 = route("openai/gpt-image-1.5")
+OPENAI_2 = route("openai/gpt-image-2", 1)
+OPENROUTER = route("openai/gpt-image-2")
+KONTEXT = route("black-forest-labs/flux-kontext-pro")
+QWEN = route("qwen/qwen-image-edit")
+JPEG, WEBP = OutputFormat.JPEG, OutputFormat.WEBP
+
+# route, what is asked, what is sent, what is said to be ignored
+TABLE = [
+    (OPENAI_1, {}, {"output_format": "png"}, set()),
+    (OPENAI_1, {"size": "auto"}, {"size": "auto", "output_format": "png"}, set()),
+    (OPENAI_1, {"size": "800x800"}, {"size": "1024x1024", "output_format": "png"}, set()),
+    (OPENAI_1, {"size": "900x1300"}, {"size": "1024x1536", "output_format": "png"}, set()),
+    (
+        OPENAI_1,
+        {"input_fidelity": "high"},
+        {"input_fidelity": "high", "output_format": "png"},
+        set(),
+    ),
+    (OPENAI_1, {"moderation": "low"}, {"output_format": "png"}, {"moderation"}),
+    (OPENAI_1, {"moderation": "auto"}, {"output_format": "png"}, set()),
+    (OPENAI_1, {"seed": 0}, {"output_format": "png"}, {"seed"}),
+    (OPENAI_1, {"user": "u"}, {"user": "u", "output_format": "png"}, set()),
+    (
+        OPENAI_1,
+        {"output_format": JPEG, "output_compression": 40},
+        {"output_format": "jpeg", "output_compression": 40},
+        set(),
+    ),
+    (OPENAI_1, {"output_compression": 40}, {"output_format": "png"}, {"output_compression"}),
+    (OPENAI_2, {"size": "1920x1080"}, {"size": "1920x1088", "output_format": "png"}, set()),
+    (OPENAI_2, {"input_fidelity": "high"}, {"output_format": "png"}, {"input_fidelity"}),
+    (
+        OPENAI_2,
+        {"background": "transparent"},
+        {"background": "transparent", "output_format": "png"},
+        set(),
+    ),
+    (OPENROUTER, {"size": "1024x1536"}, {"aspect_ratio": "2:3"}, set()),
+    (OPENROUTER, {"size": "auto"}, {}, set()),
+    (OPENROUTER, {"quality": "low"}, {"quality": "low"}, set()),
+    (OPENROUTER, {"output_format": WEBP, "output_compression": 9}, {}, set()),
+    (OPENROUTER, {"background": "transparent"}, {}, {"background"}),
+    (OPENROUTER, {"background": "opaque"}, {"background": "opaque"}, set()),
+    (OPENROUTER, {"seed": 5, "user": "u", "moderation": "low"}, {}, {"seed", "moderation"}),
+    (KONTEXT, {"size": "2100x900"}, {"aspect_ratio": "21:9", "output_format": "png"}, set()),
+    (KONTEXT, {"output_format": JPEG}, {"output_format": "jpeg"}, set()),
+    (KONTEXT, {"output_format": WEBP}, {}, set()),
+    (KONTEXT, {"output_format": JPEG, "output_compression": 40}, {}, set()),
+    (KONTEXT, {"seed": 5}, {"seed": 5, "output_format": "png"}, set()),
+    (QWEN, {"size": "640x480", "quality": "auto", "background": "opaque"}, {}, set()),
+    (QWEN, {"quality": "high", "background": "transparent"}, {}, {"quality", "background"}),
+    (QWEN, {"seed": 0}, {"seed": 0}, set()),
+]
+
+
+@pytest.mark.parametrize(("route", "asked", "sent", "ignored"), TABLE)
+def test_a_route_gets_its_own_words_and_nothing_else(
+    route: Route, asked: dict[str, object], sent: dict[str, object], ignored: set[str]
+) -> None:
+    translation = translate(replace(PLAIN, **asked), route, lossless=False)
+    assert (translation.fields, translation.ignored) == (sent, ignored)
+
+
+@pytest.mark.parametrize("route", [OPENAI_1, OPENAI_2, KONTEXT])
+def test_what_is_pasted_afterwards_is_asked_for_without_loss(route: Route) -> None:
+    asked = replace(PLAIN, output_format=JPEG, output_compression=10)
+    fields = translate(asked, route, lossless=True).fields
+    assert "output_format" not in fields
+    assert "output_compression" not in fields
