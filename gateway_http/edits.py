@@ -1,0 +1,79 @@
+"""POST /v1/images/edits."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Request, Response, g, request
+
+from gateway_http import form, metadata, parameters, render
+from gateway_http.channel import Service
+from gateway_http.drain import Drain
+from gateway_http.errors import HttpError, refused
+from gateway_http.receive import receive
+from gateway_http.upload import Caller
+
+LARGE = 1_048_576
+"""Bytes of a body above which the key is checked before the body is read."""
+_MAX_LENGTH_DIGITS = 15
+
+
+def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Blueprint:
+    """Return the route; `attempt_timeout` is in seconds."""
+    routes = Blueprint("edits", __name__)
+
+    @routes.post("/v1/images/edits")
+    def edit() -> Response:
+        with drain.hold():
+            outgoing = metadata.to_call(request.headers, g.request_id)
+            caller = Caller(service, outgoing, attempt_timeout)
+            # A wrong key is told before anything else, but a small body is cheaper read than asked.
+            early = not metadata.has_key(outgoing) or _is_large(request)
+            earned = caller.check_key() if early else {}
+            try:
+                _check_idempotency_key(request)
+                with _form(request) as filled:
+                    wanted = parameters.read(filled.text)
+                    edited = caller.edit(wanted.request, filled)
+            except form.FormError as error:
+                problem = refused(error.status, error.message, error.field)
+                problem.headers |= earned if early else caller.check_key()
+                raise problem from None
+            except HttpError as problem:
+                problem.headers = earned | problem.headers
+                raise
+            headers = edited.headers | render.edit_headers(edited.facts, wanted.ignored)
+            body = render.edit(edited.facts, edited.picture)
+            return Response(body, mimetype="application/json", headers=headers)
+
+    return routes
+
+
+def _length(request: Request) -> int | None:
+    """Return the Content-Length in bytes; `None` where the body itself tells its end."""
+    if request.environ.get("wsgi.input_terminated"):
+        return None
+    given = str(request.environ.get("CONTENT_LENGTH") or "0")
+    if not (given.isascii() and given.isdigit() and len(given) <= _MAX_LENGTH_DIGITS):
+        raise form.FormError("The Content-Length header must be a number of bytes.")
+    return int(given)
+
+
+def _is_large(request: Request) -> bool:
+    try:
+        length = _length(request)
+    except form.FormError:
+        return False
+    return length is None or length > LARGE
+
+
+def _form(request: Request) -> form.Form:
+    body = request.environ["wsgi.input"]
+    content_type = request.headers.get("Content-Type", "")
+    return receive(body, content_type, _length(request), parameters.FIELDS)
+
+
+def _check_idempotency_key(request: Request) -> None:
+    """Refuse a key that cannot be carried: leaving it out would lose what it promises."""
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if key and not metadata.can_carry(key):
+        message = "The Idempotency-Key header must be at most 2048 printable ASCII characters."
+        raise form.FormError(message, "Idempotency-Key")

@@ -1,0 +1,97 @@
+"""The text fields of the form become an EditImageRequest; only their syntax is checked here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway_http.form import FormError
+from gateway_http.words import ENUMS, words
+from imageedit.v1.image_edit_pb2 import EditImageRequest
+
+FIELDS = frozenset(
+    {
+        *ENUMS,
+        "model",
+        "prompt",
+        "size",
+        "n",
+        "user",
+        "safety_identifier",
+        "output_compression",
+        "seed",
+        "stream",
+        "partial_images",
+        "response_format",
+    }
+)
+"""The names of all text fields (contract, section 1)."""
+
+_SIZE = re.compile(r"auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the text asks for, and which fields of it only a streamed answer can honour."""
+
+    request: EditImageRequest
+    ignored: tuple[str, ...]
+
+
+def read(text: Mapping[str, str]) -> Parameters:
+    """Return the parameters in `text`, whose names are all in FIELDS; raises FormError.
+
+    What is not given stays unset. Whether model and prompt are usable is the service's question.
+    """
+    _integer(text, "n", 1, 1)
+    _one_of(text, "response_format", ("b64_json",))
+    if _one_of(text, "stream", ("true", "false")) == "true":
+        raise FormError("stream: streaming is not available yet; leave it out.", "stream")
+    partial_images = _integer(text, "partial_images", 0, 3) or 0
+    request = EditImageRequest(
+        model=text.get("model", ""),
+        prompt=text.get("prompt", ""),
+        user=text.get("safety_identifier") or text.get("user", ""),
+        size=_size(text),
+        output_compression=_integer(text, "output_compression", 0, 100),
+        seed=_integer(text, "seed", -(10**18), 10**18),
+    )
+    for name, enum in ENUMS.items():
+        allowed = words(enum)
+        value = _one_of(text, name, tuple(allowed))
+        if value is not None:
+            setattr(request, name, allowed[value])
+    return Parameters(request, ("partial_images",) if partial_images else ())
+
+
+def _one_of(text: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:
+    value = text.get(name)
+    if value is None:
+        return None
+    if name == "stream":
+        value = value.lower()  # Python's str(True)
+    if value not in allowed:
+        listed = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+        raise FormError(f"{name} must be {listed}; got {value[:64]!r}.", name)
+    return value
+
+
+def _integer(text: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    value = text.get(name)
+    if value is None:
+        return None
+    if not _INTEGER.fullmatch(value):
+        raise FormError(f"{name} must be a whole number; got {value[:64]!r}.", name)
+    if not least <= int(value) <= most:
+        range_ = f"{least}" if least == most else f"{least} to {most}"
+        raise FormError(f"{name} must be {range_}; got {value}.", name)
+    return int(value)
+
+
+def _size(text: Mapping[str, str]) -> str | None:
+    value = text.get("size")
+    if value is not None and not _SIZE.fullmatch(value):
+        raise FormError(f"size must be WIDTHxHEIGHT or auto; got {value[:64]!r}.", "size")
+    return value

@@ -1,0 +1,56 @@
+"""Reads a request's body into a form, with or without Content-Length, and closes what it drops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Protocol
+
+from werkzeug.http import parse_options_header
+
+from gateway_http.form import MAX_BODY, READ_SIZE, Form, FormError, FormReader, too_large
+
+
+class Body(Protocol):
+    """What a WSGI server gives as wsgi.input, as far as it is used here."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end; raises OSError or ValueError."""
+
+
+def receive(body: Body, content_type: str, length: int | None, known: Iterable[str]) -> Form:
+    """Return the form that `body` holds; the caller closes it. Raises FormError.
+
+    `length` is the Content-Length in bytes, `None` where the body tells its own end.
+    """
+    if length is not None and length > MAX_BODY:
+        raise too_large()
+    reader = FormReader(_boundary(content_type), known)
+    try:
+        left = math.inf if length is None else length
+        while left and (data := _next(body, int(min(READ_SIZE, left)))):
+            left -= len(data)
+            reader.feed(data)
+        return reader.finish()
+    except BaseException:
+        reader.form.close()
+        raise
+
+
+def _boundary(content_type: str) -> bytes:
+    kind, options = parse_options_header(content_type)
+    if kind.lower() != "multipart/form-data":
+        raise FormError("The body must be multipart/form-data.")
+    boundary = options.get("boundary", "")
+    if not 0 < len(boundary) <= 200 or not boundary.isascii():
+        raise FormError("The Content-Type header of the form has no usable boundary.")
+    return boundary.encode()
+
+
+def _next(body: Body, size: int) -> bytes:
+    try:
+        return body.read(size)
+    except TimeoutError:
+        raise FormError("The body stopped arriving.", status=408) from None
+    except (OSError, ValueError):
+        raise FormError("The body cannot be read: its chunks or its connection broke.") from None

@@ -1,0 +1,94 @@
+"""The service's messages become OpenAI's JSON and our headers (contract, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+import pybase64
+
+from gateway_http.words import ENUMS, word
+from imageedit.v1 import image_edit_pb2 as pb
+
+_NANOS = 1_000_000_000
+
+
+def edit(facts: pb.EditImageResponse, picture: bytes) -> bytes:
+    """Return the JSON document of an edit."""
+    usage = facts.usage
+    return orjson.dumps(
+        {
+            "created": facts.create_time.seconds,
+            "model": facts.model,
+            "data": [{"b64_json": pybase64.b64encode_as_string(picture)}],
+            "size": f"{facts.width}x{facts.height}",
+            "output_format": word(ENUMS["output_format"], facts.output_format, "png"),
+            "quality": word(ENUMS["quality"], facts.quality, "auto"),
+            "background": word(ENUMS["background"], facts.background, "auto"),
+            "usage": {
+                "prompt_tokens": usage.input_tokens,
+                "completion_tokens": usage.output_tokens,
+                "total_tokens": usage.input_tokens + usage.output_tokens,
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "input_tokens_details": {
+                    "text_tokens": usage.input_text_tokens,
+                    "image_tokens": usage.input_image_tokens,
+                },
+                "cost": orjson.Fragment(dollars(usage.cost_nanos).encode()),
+            },
+        }
+    )
+
+
+def edit_headers(facts: pb.EditImageResponse, ignored: Sequence[str]) -> dict[str, str]:
+    """Return the headers that tell how the edit was done; `ignored` are the front's own."""
+    headers = {}
+    if names := sorted({*facts.ignored_parameters, *ignored}):
+        headers["x-ignored-parameters"] = ", ".join(names)
+    if facts.HasField("mask_report"):
+        report = facts.mask_report
+        method = word(pb.MaskMethod.DESCRIPTOR, report.method, "unknown")
+        headers["x-mask-method"] = f"{method};unaligned" if report.unaligned else method
+        headers["x-mask-drift"] = f"{report.drift:.4f}"
+    return headers
+
+
+def models(listed: Sequence[pb.Model]) -> bytes:
+    """Return OpenAI's list of models."""
+    return orjson.dumps({"object": "list", "data": [_entry(model) for model in listed]})
+
+
+def model(one: pb.Model) -> bytes:
+    """Return the JSON document of one model."""
+    return orjson.dumps(_entry(one))
+
+
+def dollars(nanos: int) -> str:
+    """Return nano-dollars as dollars in exact decimal notation, such as "0.227592"."""
+    whole, rest = divmod(abs(nanos), _NANOS)
+    fraction = f".{rest:09}".rstrip("0") if rest else ""
+    return f"{'-' if nanos < 0 else ''}{whole}{fraction}"
+
+
+def _entry(model: pb.Model) -> dict[str, object]:
+    taken, made = list(model.input_modalities), list(model.output_modalities)
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": model.create_time.seconds,
+        "owned_by": model.owned_by,
+        "name": model.name,
+        "description": model.description,
+        "architecture": {
+            "modality": f"{'+'.join(taken)}->{'+'.join(made)}",
+            "input_modalities": taken,
+            "output_modalities": made,
+            "features": list(model.features),
+        },
+        "capabilities": list(model.features),
+        "pricing": dict(sorted(model.pricing.items())),
+        "supported_parameters": list(model.supported_parameters),
+        "max_input_images": model.max_input_images,
+        "expiration_date": model.expiration_date or None,
+    }

@@ -1,0 +1,110 @@
+"""Calls to the service for one request: small pictures in one message, large ones in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import grpc
+
+from gateway_http import errors
+from gateway_http.channel import Service
+from gateway_http.form import Form
+from gateway_http.metadata import Metadata, to_headers
+from imageedit.v1.image_edit_pb2 import (
+    CheckKeyRequest,
+    EditImageRequest,
+    EditImageResponse,
+    Image,
+    ImageChunk,
+    StreamEditImageRequest,
+)
+
+MAX_UNARY = 1_048_576
+"""Bytes of pictures up to which one message is cheaper than chunks."""
+CHUNK = 1_048_576
+MARGIN = 60.0
+"""Seconds beside the attempt itself: checks, download, re-encoding, and a second route."""
+KEY_CHECK_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The service's answer: the facts, the picture's file, and headers for the response."""
+
+    facts: EditImageResponse
+    picture: bytes
+    headers: dict[str, str]
+
+
+class Caller:
+    """The way of one HTTP request to the service. Every failure is raised as an HttpError."""
+
+    def __init__(self, service: Service, metadata: Metadata, attempt_timeout: float) -> None:
+        self._service = service
+        self._metadata = metadata
+        self._timeout = attempt_timeout + MARGIN
+
+    def check_key(self) -> dict[str, str]:
+        """Return the headers that answers to a valid key carry; raises HttpError for another."""
+        try:
+            _, call = self._service.images.CheckKey.with_call(
+                CheckKeyRequest(), timeout=KEY_CHECK_TIMEOUT, metadata=self._metadata
+            )
+        except grpc.RpcError as error:
+            raise _problem(error) from None
+        return to_headers(call.initial_metadata(), call.trailing_metadata())
+
+    def edit(self, request: EditImageRequest, form: Form) -> Edited:
+        """Return the edit of `form`'s pictures that `request` describes."""
+        try:
+            if form.picture_bytes <= MAX_UNARY:
+                return self._unary(request, form)
+            return self._chunked(request, form)
+        except grpc.RpcError as error:
+            raise _problem(error) from None
+
+    def _unary(self, request: EditImageRequest, form: Form) -> Edited:
+        request.images.extend(Image(data=upload.data()) for upload in form.images)
+        if form.mask is not None:
+            request.mask.data = form.mask.data()
+        response, call = self._service.images.EditImage.with_call(
+            request, timeout=self._timeout, metadata=self._metadata
+        )
+        headers = to_headers(call.initial_metadata(), call.trailing_metadata())
+        return Edited(response, response.image.data, headers)
+
+    def _chunked(self, request: EditImageRequest, form: Form) -> Edited:
+        call = self._service.images.StreamEditImage(
+            _messages(request, form), timeout=self._timeout, metadata=self._metadata
+        )
+        facts, pieces = None, []
+        try:
+            for event in call:
+                if event.HasField("result"):
+                    facts = event.result
+                elif event.HasField("result_chunk"):
+                    pieces.append(event.result_chunk.data)
+        finally:
+            call.cancel()  # nothing, unless leaving early
+        if facts is None:
+            raise errors.bug()
+        headers = to_headers(call.initial_metadata(), call.trailing_metadata())
+        return Edited(facts, b"".join(pieces), headers)
+
+
+def _messages(request: EditImageRequest, form: Form) -> Iterator[StreamEditImageRequest]:
+    yield StreamEditImageRequest(parameters=request)
+    for index, upload in enumerate(form.images):
+        for piece in upload.pieces(CHUNK):
+            yield StreamEditImageRequest(image_chunk=ImageChunk(index=index, data=piece))
+    if form.mask is not None:
+        for piece in form.mask.pieces(CHUNK):
+            yield StreamEditImageRequest(mask_chunk=ImageChunk(data=piece))
+
+
+def _problem(error: grpc.RpcError) -> errors.HttpError:
+    problem = errors.from_call(error)
+    if isinstance(error, grpc.Call):
+        problem.headers |= to_headers(error.initial_metadata(), error.trailing_metadata())
+    return problem
