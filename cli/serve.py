@@ -1,0 +1,92 @@
+"""`imageedit serve`: both programs, and the sandbox upstream where it is wanted or needed."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from cli.keys import open_keys
+from cli.samples import PROMPT, sample
+from cli.stack import Stack, StackError, environment
+
+TRIAL_CREDIT_NANOS = 10 * 10**9
+
+
+@click.command()
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Simulate the providers that have no key (as happens when none has one).",
+)
+@click.option(
+    "--trial-key",
+    is_flag=True,
+    help="Make a key for this run, print it with a curl command, and revoke it at the end.",
+)
+def serve(*, sandbox: bool, trial_key: bool) -> None:
+    """Run the HTTP front and the gRPC service until Ctrl-C, which lets held edits end first.
+
+    Providers are configured by OPENAI_API_KEY, OPENROUTER_API_KEY and SILICONFLOW_API_KEY. With
+    none of them set, a sandbox upstream is started that simulates all three and costs nothing.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stack = Stack(environment(), sandbox=sandbox)
+    try:
+        with stack:
+            announce(stack)
+            if trial_key:
+                with trial() as secret:
+                    click.echo(f"key          {secret}")
+                    click.echo("\nTry it:\n\n" + curl(stack.url, secret) + "\n")
+                    click.echo("Append this to it to get the picture:\n")
+                    click.echo("  | jq -r '.data[0].b64_json' | base64 -d > edited.png\n")
+                    click.echo("Ctrl-C lets held edits end and stops.")
+                    stack.wait()
+            else:
+                click.echo("A key: imageedit keys create --name me")
+                stack.wait()
+    except StackError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("stopped")
+
+
+def announce(stack: Stack) -> None:
+    """Print where the gateway is and, plainly, what is simulated."""
+    click.echo(f"\ngateway      {stack.url}")
+    if stack.log_path:
+        click.echo(f"log          {stack.log_path}")
+    if stack.sandboxed:
+        click.secho(
+            f"SANDBOX      {', '.join(stack.sandboxed)}: simulated, no provider key is used, no"
+            " vendor is called, pictures are edited by simple filters",
+            fg="yellow",
+        )
+
+
+@contextmanager
+def trial() -> Iterator[str]:
+    """Yield a key that lives as long as the block."""
+    keys = open_keys()
+    made, secret = keys.create("trial", credit_nanos=TRIAL_CREDIT_NANOS)
+    try:
+        yield secret
+    finally:
+        keys.revoke(made.id)
+
+
+def curl(url: str, secret: str) -> str:
+    """Return a curl command, in one line, that edits the sample picture."""
+    picture = sample()
+    words = ["curl", "-s", f"{url}/v1/images/edits", "-H", f"Authorization: Bearer {secret}"]
+    fields = (
+        "model=openai/gpt-image-2",
+        f"prompt={PROMPT}",
+        f"image=@{picture.image}",
+        f"mask=@{picture.mask}",
+    )
+    return shlex.join([*words, *(word for field in fields for word in ("-F", field))])

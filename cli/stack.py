@@ -1,0 +1,172 @@
+"""The gateway's programs as child processes: started in order, watched, drained in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+import requests
+
+from sandbox.server import environment as sandbox_environment
+from server.settings import PROVIDER_VARIABLES
+
+START_TIMEOUT = 60.0
+POLL_SECONDS = 0.1
+ORIGINS = "IMAGEEDIT_DOWNLOAD_ORIGINS"
+
+
+class StackError(Exception):
+    """A program did not start, or ended by itself."""
+
+
+class Stack:
+    """Sandbox (where wanted), service and front, on one machine.
+
+    `environment` is what the programs get; `sandboxed` names the providers that are simulated.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, sandbox: bool) -> None:
+        self.environment = dict(environment)
+        self._log: TextIO | None = None
+        self.log_path: Path | None = None
+        # Log lines would bury what people read at a terminal; a pipe or a file gets them.
+        if sys.stderr.isatty():
+            self.log_path = Path("var") / "imageedit.log"
+            self.log_path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._log = self.log_path.open("a", encoding="utf-8")
+        configured = [
+            provider
+            for provider, prefix in PROVIDER_VARIABLES.items()
+            if self.environment.get(f"{prefix}_API_KEY")
+        ]
+        wanted = sandbox or not configured
+        self.sandboxed = [name for name in PROVIDER_VARIABLES if name not in configured and wanted]
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the front listens."""
+        host, _, port = self._address().rpartition(":")
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 -- a key
+        return f"http://{host}:{port}"
+
+    def _address(self) -> str:
+        return self.environment.get("IMAGEEDIT_HTTP_ADDRESS") or "127.0.0.1:8080"
+
+    def __enter__(self) -> Stack:
+        """Start everything and wait until it is ready; raises `StackError`."""
+        try:
+            if self.sandboxed:
+                self._start_sandbox()
+            self._start("server")
+            self._start("gateway_http")
+            self._wait_until_ready()
+        except BaseException:
+            self._stop(signal.SIGTERM)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let held edits end: the front first, then the service, then the sandbox."""
+        self._stop(signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Return never; raises `StackError` when a program ends by itself."""
+        while True:
+            self._check()
+            time.sleep(POLL_SECONDS)
+
+    def _start(self, module: str, *arguments: str, pipe: bool = False) -> subprocess.Popen[str]:
+        # Ctrl-C reaches the whole terminal group; the children ignore it, we pass it on in order.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process = subprocess.Popen(  # noqa: S603 -- our own modules
+                [sys.executable, "-m", module, *arguments],
+                env=self.environment,
+                stdout=subprocess.PIPE if pipe else self._log,
+                stderr=self._log,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, previous)
+        self._processes[module] = process
+        return process
+
+    def _start_sandbox(self) -> None:
+        process = self._start("sandbox", "--port", "0", "--delay", "2", pipe=True)
+        line = process.stdout.readline() if process.stdout else ""
+        url = next((word for word in line.split() if word.startswith("http://")), None)
+        if url is None:
+            raise StackError("The sandbox did not start.")
+        settings = sandbox_environment(url)
+        for provider in self.sandboxed:
+            for name in ("API_KEY", "BASE_URL"):
+                variable = f"{PROVIDER_VARIABLES[provider]}_{name}"
+                self.environment[variable] = settings[variable]
+        given = self.environment.get(ORIGINS, "")
+        self.environment[ORIGINS] = f"{given} {settings[ORIGINS]}".strip()
+
+    def _wait_until_ready(self) -> None:
+        until = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < until:
+            self._check()
+            try:
+                if requests.get(f"{self.url}/readyz", timeout=2).ok:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(POLL_SECONDS)
+        raise StackError(f"The gateway is not ready after {START_TIMEOUT:.0f} seconds.")
+
+    def _check(self) -> None:
+        for module, process in self._processes.items():
+            code = process.poll()
+            if code is not None:
+                where = f" (see {self.log_path})" if self.log_path else ""
+                raise StackError(
+                    f"`python -m {module}` ended by itself with exit code {code}{where}."
+                )
+
+    def _stop(self, number: signal.Signals) -> None:
+        for module in ("gateway_http", "server", "sandbox"):
+            process = self._processes.get(module)
+            if process is None:
+                continue
+            if process.poll() is None:
+                process.send_signal(number)
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                # The second Ctrl-C: stop now. What was under way is resolved by the service.
+                for other in self._processes.values():
+                    other.kill()
+                raise
+            if process.stdout:
+                process.stdout.close()
+        if self._log:
+            self._log.close()
+
+
+def free_address() -> str:
+    """Return a loopback address whose port was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment."""
+    return dict(os.environ)
