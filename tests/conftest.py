@@ -1,0 +1,40 @@
+"""Fixtures of the whole suite, and the rule that CI skips nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from sandbox.server import SandboxServer
+from tests.running import Gateway
+
+# Reproducible: the same examples at every run; no deadline, the machine may be busy.
+settings.register_profile("suite", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where IMAGEEDIT_TEST_NO_SKIP is set, turn a skip into a failure that gives its reason."""
+    report = yield
+    if report.skipped and os.environ.get("IMAGEEDIT_TEST_NO_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[SandboxServer]:
+    """The sandbox upstream, listening."""
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(sandbox: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The real service and the real front, listening, with the sandbox as every upstream."""
+    with Gateway(sandbox.environment(), tmp_path_factory.mktemp("gateway")) as running:
+        yield running
