@@ -2,62 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Engine,
-    Float,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    make_url,
-)
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
-metadata = MetaData()
-
-keys = Table(
-    "keys",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("hint", String(16), nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("created", Float, nullable=False),
-    Column("revoked", Float),
-    Column("credit_nanos", BigInteger, nullable=False),
-    Column("rate_limit", Integer, nullable=False),
-)
+MIGRATIONS = Path(__file__).with_name("migrations")
+POOL = 16  # connections to a shared database; an edit holds none while its upstream works
 
 
-def open_store(url: str) -> Engine:
-    """Return the engine for a database URL, with its tables made where they are missing.
+class SchemaError(Exception):
+    """The database is not of this version; the message says what to do."""
 
-    An SQLite file is made readable by its owner alone, with its folder.
+
+class Store:
+    """The database, read and written in transactions. Shared by all threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        # SQLite must take its write lock at the begin: a read that turns into a write can't wait.
+        self._writing = engine.execution_options(immediate=True)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that only reads."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that commits at the end, or rolls back."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the database to this version; several processes may try at once."""
+        with self.write() as connection:
+            if not self.embedded:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310271)")
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise `SchemaError` unless the database is of this version."""
+        with self.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        wanted = ScriptDirectory.from_config(_config()).get_current_head()
+        if found != wanted:
+            raise SchemaError(
+                f"The database is at version {found or 'none'}, this program needs {wanted}:"
+                " run `imageedit migrate`."
+            )
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Return the store at a database URL, migrated where it is embedded.
+
+    An SQLite file is readable by its owner alone. Raises `SchemaError` for a shared database that
+    is not of this version.
     """
+    store = connect(url)
+    if store.embedded:
+        store.migrate()
+    else:
+        store.check()
+    return store
+
+
+def connect(url: str) -> Store:
+    """Return the store at a database URL, whatever its version."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database not in {None, "", ":memory:"}:
-            path = Path(str(parsed.database))
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
-        engine = create_engine(parsed, connect_args={"timeout": 30})
-        event.listen(engine, "connect", _prepare_sqlite)
-    else:
-        engine = create_engine(parsed, pool_pre_ping=True)
-    metadata.create_all(engine)
+        return Store(_sqlite(parsed))
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return Store(create_engine(parsed, pool_pre_ping=True, pool_size=POOL, max_overflow=POOL))
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database not in {None, "", ":memory:"}:
+        path = Path(str(url.database))
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    engine = create_engine(url, connect_args={"timeout": 30}, pool_size=POOL, max_overflow=POOL)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare(connection: Any, _record: object) -> None:
     """WAL lets readers pass writers; FULL keeps every commit through a power loss."""
+    connection.isolation_level = None  # transactions begin where we say, see `_begin`
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

@@ -360,6 +360,7 @@ class EditImageResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     IGNORED_PARAMETERS_FIELD_NUMBER: _builtins.int
     MASK_REPORT_FIELD_NUMBER: _builtins.int
+    EDIT_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The alias asked for."""
     width: _builtins.int
@@ -372,6 +373,8 @@ class EditImageResponse(_message.Message):
     """The effort that was asked for, or what the upstream says it used."""
     background: Global___Background.ValueType
     """Whether the picture has transparent pixels, measured."""
+    edit_id: _builtins.str
+    """The edit's id, for ConfirmDelivery; a replayed answer has the original's."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the edit was done."""
@@ -406,10 +409,11 @@ class EditImageResponse(_message.Message):
         usage: Global___Usage | None = ...,
         ignored_parameters: _abc.Iterable[_builtins.str] | None = ...,
         mask_report: Global___MaskReport | None = ...,
+        edit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "image", b"image", "mask_report", b"mask_report", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["background", b"background", "create_time", b"create_time", "height", b"height", "ignored_parameters", b"ignored_parameters", "image", b"image", "mask_report", b"mask_report", "model", b"model", "output_format", b"output_format", "quality", b"quality", "usage", b"usage", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["background", b"background", "create_time", b"create_time", "edit_id", b"edit_id", "height", b"height", "ignored_parameters", b"ignored_parameters", "image", b"image", "mask_report", b"mask_report", "model", b"model", "output_format", b"output_format", "quality", b"quality", "usage", b"usage", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -832,6 +836,162 @@ class CheckKeyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckKeyResponse: _TypeAlias = CheckKeyResponse  # noqa: Y015
+
+@_typing.final
+class EstimateCostRequest(_message.Message):
+    """Asks what an edit costs at the most."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: _builtins.int
+    MASKED_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model's alias, "brand/model". Required."""
+    prompt: _builtins.str
+    """The prompt, as far as it is known."""
+    size: _builtins.str
+    """"WIDTHxHEIGHT" in pixels, or "auto". Unset means the model's default."""
+    quality: Global___Quality.ValueType
+    """The effort of the model. Unset means the model's default."""
+    image_count: _builtins.int
+    """How many pictures are sent. 0 means one."""
+    masked: _builtins.bool
+    """Whether there is a mask."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        prompt: _builtins.str = ...,
+        size: _builtins.str | None = ...,
+        quality: Global___Quality.ValueType = ...,
+        image_count: _builtins.int = ...,
+        masked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "image_count", b"image_count", "masked", b"masked", "model", b"model", "prompt", b"prompt", "quality", b"quality", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___EstimateCostRequest: _TypeAlias = EstimateCostRequest  # noqa: Y015
+
+@_typing.final
+class EstimateCostResponse(_message.Message):
+    """Says what an edit costs at the most."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    MAX_COST_NANOS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The alias asked for."""
+    max_cost_nanos: _builtins.int
+    """The most that the edit can cost, in nano-dollars."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        max_cost_nanos: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_cost_nanos", b"max_cost_nanos", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateCostResponse: _TypeAlias = EstimateCostResponse  # noqa: Y015
+
+@_typing.final
+class GetCreditsRequest(_message.Message):
+    """Asks for the calling key's credits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCreditsRequest: _TypeAlias = GetCreditsRequest  # noqa: Y015
+
+@_typing.final
+class GetCreditsResponse(_message.Message):
+    """Says what the calling key's account has, in nano-dollars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_NANOS_FIELD_NUMBER: _builtins.int
+    HELD_NANOS_FIELD_NUMBER: _builtins.int
+    SPENT_NANOS_FIELD_NUMBER: _builtins.int
+    balance_nanos: _builtins.int
+    """What is left, holds included."""
+    held_nanos: _builtins.int
+    """What is held for edits under way."""
+    spent_nanos: _builtins.int
+    """What was spent by all keys of the account."""
+    def __init__(
+        self,
+        *,
+        balance_nanos: _builtins.int = ...,
+        held_nanos: _builtins.int = ...,
+        spent_nanos: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_nanos", b"balance_nanos", "held_nanos", b"held_nanos", "spent_nanos", b"spent_nanos"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCreditsResponse: _TypeAlias = GetCreditsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmDeliveryRequest(_message.Message):
+    """Says that an answer arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDIT_ID_FIELD_NUMBER: _builtins.int
+    edit_id: _builtins.str
+    """The edit's id, from EditImageResponse. Required."""
+    def __init__(
+        self,
+        *,
+        edit_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edit_id", b"edit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmDeliveryRequest: _TypeAlias = ConfirmDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmDeliveryResponse(_message.Message):
+    """Answers ConfirmDelivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmDeliveryResponse: _TypeAlias = ConfirmDeliveryResponse  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):

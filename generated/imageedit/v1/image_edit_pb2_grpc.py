@@ -30,7 +30,12 @@ class ImageEditStub:
 
     Every call but ListModels and GetModel needs the metadata
     "authorization: Bearer KEY". Every answer carries the initial metadata
-    "x-request-id". Errors are described by ErrorReason.
+    "x-request-id", and to a valid key "x-ratelimit-limit" and
+    "x-ratelimit-remaining". Errors are described by ErrorReason.
+
+    An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
+    characters) is done and paid once, however often it is asked for; a later
+    answer carries the trailing metadata "idempotent-replayed: true".
     """
 
     def __init__(self, channel):
@@ -64,6 +69,21 @@ class ImageEditStub:
                 request_serializer=imageedit_dot_v1_dot_image__edit__pb2.CheckKeyRequest.SerializeToString,
                 response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.CheckKeyResponse.FromString,
                 _registered_method=True)
+        self.EstimateCost = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/EstimateCost',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.EstimateCostRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.EstimateCostResponse.FromString,
+                _registered_method=True)
+        self.GetCredits = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/GetCredits',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsResponse.FromString,
+                _registered_method=True)
+        self.ConfirmDelivery = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/ConfirmDelivery',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryResponse.FromString,
+                _registered_method=True)
 
 
 class ImageEditServicer:
@@ -71,7 +91,12 @@ class ImageEditServicer:
 
     Every call but ListModels and GetModel needs the metadata
     "authorization: Bearer KEY". Every answer carries the initial metadata
-    "x-request-id". Errors are described by ErrorReason.
+    "x-request-id", and to a valid key "x-ratelimit-limit" and
+    "x-ratelimit-remaining". Errors are described by ErrorReason.
+
+    An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
+    characters) is done and paid once, however often it is asked for; a later
+    answer carries the trailing metadata "idempotent-replayed: true".
     """
 
     def EditImage(self, request, context):
@@ -108,8 +133,31 @@ class ImageEditServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckKey(self, request, context):
-        """Checks the calling key and does nothing else. The HTTP front asks this
-        before it reads a large body or complains about a bad one.
+        """Checks the calling key and whether it could edit now, and does nothing
+        else. The HTTP front asks this before it reads a large body or complains
+        about a bad one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateCost(self, request, context):
+        """Says what an edit costs at the most: what would be held for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCredits(self, request, context):
+        """Says what the calling key's account has, holds and spent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmDelivery(self, request, context):
+        """Says that the end client has the whole answer of an edit, so that no later
+        retry takes it for its own. The HTTP front says this after its last byte.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +191,21 @@ def add_ImageEditServicer_to_server(servicer, server):
                     request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.CheckKeyRequest.FromString,
                     response_serializer=imageedit_dot_v1_dot_image__edit__pb2.CheckKeyResponse.SerializeToString,
             ),
+            'EstimateCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateCost,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.EstimateCostRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.EstimateCostResponse.SerializeToString,
+            ),
+            'GetCredits': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCredits,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsResponse.SerializeToString,
+            ),
+            'ConfirmDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmDelivery,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'imageedit.v1.ImageEdit', rpc_method_handlers)
@@ -156,7 +219,12 @@ class ImageEdit:
 
     Every call but ListModels and GetModel needs the metadata
     "authorization: Bearer KEY". Every answer carries the initial metadata
-    "x-request-id". Errors are described by ErrorReason.
+    "x-request-id", and to a valid key "x-ratelimit-limit" and
+    "x-ratelimit-remaining". Errors are described by ErrorReason.
+
+    An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
+    characters) is done and paid once, however often it is asked for; a later
+    answer carries the trailing metadata "idempotent-replayed: true".
     """
 
     @staticmethod
@@ -284,6 +352,87 @@ class ImageEdit:
             '/imageedit.v1.ImageEdit/CheckKey',
             imageedit_dot_v1_dot_image__edit__pb2.CheckKeyRequest.SerializeToString,
             imageedit_dot_v1_dot_image__edit__pb2.CheckKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/EstimateCost',
+            imageedit_dot_v1_dot_image__edit__pb2.EstimateCostRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.EstimateCostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCredits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/GetCredits',
+            imageedit_dot_v1_dot_image__edit__pb2.GetCreditsRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.GetCreditsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/ConfirmDelivery',
+            imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

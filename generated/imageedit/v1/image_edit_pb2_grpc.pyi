@@ -31,7 +31,12 @@ class ImageEditStub:
 
     Every call but ListModels and GetModel needs the metadata
     "authorization: Bearer KEY". Every answer carries the initial metadata
-    "x-request-id". Errors are described by ErrorReason.
+    "x-request-id", and to a valid key "x-ratelimit-limit" and
+    "x-ratelimit-remaining". Errors are described by ErrorReason.
+
+    An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
+    characters) is done and paid once, however often it is asked for; a later
+    answer carries the trailing metadata "idempotent-replayed: true".
     """
 
     @_typing.overload
@@ -54,8 +59,17 @@ class ImageEditStub:
     GetModel: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.GetModelRequest, _image_edit_pb2.GetModelResponse]
     """Returns one model that can be routed now."""
     CheckKey: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.CheckKeyRequest, _image_edit_pb2.CheckKeyResponse]
-    """Checks the calling key and does nothing else. The HTTP front asks this
-    before it reads a large body or complains about a bad one.
+    """Checks the calling key and whether it could edit now, and does nothing
+    else. The HTTP front asks this before it reads a large body or complains
+    about a bad one.
+    """
+    EstimateCost: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.EstimateCostRequest, _image_edit_pb2.EstimateCostResponse]
+    """Says what an edit costs at the most: what would be held for it."""
+    GetCredits: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.GetCreditsRequest, _image_edit_pb2.GetCreditsResponse]
+    """Says what the calling key's account has, holds and spent."""
+    ConfirmDelivery: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.ConfirmDeliveryRequest, _image_edit_pb2.ConfirmDeliveryResponse]
+    """Says that the end client has the whole answer of an edit, so that no later
+    retry takes it for its own. The HTTP front says this after its last byte.
     """
 
 @_typing.type_check_only
@@ -64,7 +78,12 @@ class ImageEditAsyncStub(ImageEditStub):
 
     Every call but ListModels and GetModel needs the metadata
     "authorization: Bearer KEY". Every answer carries the initial metadata
-    "x-request-id". Errors are described by ErrorReason.
+    "x-request-id", and to a valid key "x-ratelimit-limit" and
+    "x-ratelimit-remaining". Errors are described by ErrorReason.
+
+    An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
+    characters) is done and paid once, however often it is asked for; a later
+    answer carries the trailing metadata "idempotent-replayed: true".
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -84,8 +103,17 @@ class ImageEditAsyncStub(ImageEditStub):
     GetModel: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.GetModelRequest, _image_edit_pb2.GetModelResponse]  # type: ignore[assignment]
     """Returns one model that can be routed now."""
     CheckKey: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.CheckKeyRequest, _image_edit_pb2.CheckKeyResponse]  # type: ignore[assignment]
-    """Checks the calling key and does nothing else. The HTTP front asks this
-    before it reads a large body or complains about a bad one.
+    """Checks the calling key and whether it could edit now, and does nothing
+    else. The HTTP front asks this before it reads a large body or complains
+    about a bad one.
+    """
+    EstimateCost: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.EstimateCostRequest, _image_edit_pb2.EstimateCostResponse]  # type: ignore[assignment]
+    """Says what an edit costs at the most: what would be held for it."""
+    GetCredits: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.GetCreditsRequest, _image_edit_pb2.GetCreditsResponse]  # type: ignore[assignment]
+    """Says what the calling key's account has, holds and spent."""
+    ConfirmDelivery: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.ConfirmDeliveryRequest, _image_edit_pb2.ConfirmDeliveryResponse]  # type: ignore[assignment]
+    """Says that the end client has the whole answer of an edit, so that no later
+    retry takes it for its own. The HTTP front says this after its last byte.
     """
 
 class ImageEditServicer(metaclass=_abc_1.ABCMeta):
@@ -93,7 +121,12 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
 
     Every call but ListModels and GetModel needs the metadata
     "authorization: Bearer KEY". Every answer carries the initial metadata
-    "x-request-id". Errors are described by ErrorReason.
+    "x-request-id", and to a valid key "x-ratelimit-limit" and
+    "x-ratelimit-remaining". Errors are described by ErrorReason.
+
+    An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
+    characters) is done and paid once, however often it is asked for; a later
+    answer carries the trailing metadata "idempotent-replayed: true".
     """
 
     @_abc_1.abstractmethod
@@ -141,8 +174,35 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         request: _image_edit_pb2.CheckKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_edit_pb2.CheckKeyResponse, _abc.Awaitable[_image_edit_pb2.CheckKeyResponse]]:
-        """Checks the calling key and does nothing else. The HTTP front asks this
-        before it reads a large body or complains about a bad one.
+        """Checks the calling key and whether it could edit now, and does nothing
+        else. The HTTP front asks this before it reads a large body or complains
+        about a bad one.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateCost(
+        self,
+        request: _image_edit_pb2.EstimateCostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.EstimateCostResponse, _abc.Awaitable[_image_edit_pb2.EstimateCostResponse]]:
+        """Says what an edit costs at the most: what would be held for it."""
+
+    @_abc_1.abstractmethod
+    def GetCredits(
+        self,
+        request: _image_edit_pb2.GetCreditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.GetCreditsResponse, _abc.Awaitable[_image_edit_pb2.GetCreditsResponse]]:
+        """Says what the calling key's account has, holds and spent."""
+
+    @_abc_1.abstractmethod
+    def ConfirmDelivery(
+        self,
+        request: _image_edit_pb2.ConfirmDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.ConfirmDeliveryResponse, _abc.Awaitable[_image_edit_pb2.ConfirmDeliveryResponse]]:
+        """Says that the end client has the whole answer of an edit, so that no later
+        retry takes it for its own. The HTTP front says this after its last byte.
         """
 
 def add_ImageEditServicer_to_server(servicer: ImageEditServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
