@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 import threading
 import time
@@ -30,7 +31,6 @@ PASSED_ON = ("size", "quality", "background", "output_format", "mask_fidelity", 
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Where the picture goes; its ending (.png, .jpg, .webp) chooses the format.",
 )
@@ -44,16 +44,18 @@ PASSED_ON = ("size", "quality", "background", "output_format", "mask_fidelity", 
 @click.option("--mask-fidelity", type=click.Choice(["exact", "hint"]))
 @click.option("--mask-convention", type=click.Choice(["opaque", "transparent", "luminance"]))
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@click.option("--dry-run", is_flag=True, help="Only print what the edit costs at the most.")
 def edit(
     *,
     image: Path,
     prompt: str,
     mask: Path | None,
     model: str,
-    output: Path,
+    output: Path | None,
     key: str,
     url: str,
     quiet: bool,
+    dry_run: bool,
     **options: str | None,
 ) -> None:
     """Edit the picture IMAGE as PROMPT says and save the result.
@@ -61,7 +63,15 @@ def edit(
     \b
     imageedit edit photo.jpg "make it snow" -o snow.png
     imageedit edit photo.png "a red boat" --mask lake.png --model qwen/qwen-image-edit -o boat.webp
+    imageedit edit photo.png "a red boat" --quality low --dry-run
     """
+    if dry_run:
+        priced = {"model": model, "prompt": prompt, "images": 1, "mask": mask is not None}
+        priced |= {name: value for name in ("size", "quality") if (value := options[name])}
+        click.echo(f"at most ${_most(url, key, priced)}")
+        return
+    if output is None:
+        raise click.MissingParameter(param_hint="'-o' / '--output'", param_type="option")
     options["output_format"] = _output_format(output)
     fields: dict[str, str | tuple[str, bytes]] = {"model": model, "prompt": prompt}
     fields |= {name: value for name in PASSED_ON if (value := options.get(name)) is not None}
@@ -88,6 +98,14 @@ def edit(
             + (f"; the model ignored {ignored}" if ignored else ""),
             err=True,
         )
+
+
+def _most(url: str, key: str, priced: dict[str, object]) -> str:
+    """Return what an edit costs at the most in US dollars, exact; no picture is sent."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    upload = Upload(json.dumps(priced).encode(), lambda _count: None)
+    answer = call("POST", f"{url.rstrip('/')}/v1/images/edits/estimate", headers, upload)
+    return str(answer.json(parse_float=str, parse_int=str)["max_cost"])
 
 
 def _output_format(output: Path) -> str:

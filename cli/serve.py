@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-from cli.keys import open_keys
+from cli.database import database, keys_of, ledger_of
 from cli.samples import PROMPT, sample
 from cli.stack import Stack, StackError, environment
 
@@ -71,12 +71,14 @@ def announce(stack: Stack) -> None:
 @contextmanager
 def trial() -> Iterator[str]:
     """Yield a key that lives as long as the block."""
-    keys = open_keys()
-    made, secret = keys.create("trial", credit_nanos=TRIAL_CREDIT_NANOS)
+    with database() as store:
+        made, secret = keys_of(store).create("trial")
+        ledger_of(store).top_up(made.account_id, TRIAL_CREDIT_NANOS)
     try:
         yield secret
     finally:
-        keys.revoke(made.id)
+        with database() as store:
+            keys_of(store).revoke(made.id)
 
 
 def curl(url: str, secret: str) -> str:

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from gateway_http import edits, errors, models, operations
+from gateway_http import credits as balance
+from gateway_http import edits, errors, estimate, models, operations
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.journal import Journal
@@ -36,6 +37,8 @@ def create_app(
     app = Flask("gateway_http", static_folder=None)
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect
     app.register_blueprint(edits.blueprint(service, settings.attempt_timeout, drain))
+    app.register_blueprint(estimate.blueprint(service))
+    app.register_blueprint(balance.blueprint(service))
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(operations.blueprint(service, drain, metrics.registry))
     _identify(app, new_id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, Request, Response, g, request
 
 from gateway_http import form, metadata, parameters, render
+from gateway_http.arrival import CONFIRM
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.errors import HttpError, refused
@@ -42,6 +45,8 @@ def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Bluepri
                 raise
             headers = edited.headers | render.edit_headers(edited.facts, wanted.ignored)
             body = render.edit(edited.facts, edited.picture)
+            if edited.facts.edit_id:
+                request.environ[CONFIRM] = partial(caller.confirm, edited.facts.edit_id)
             return Response(body, mimetype="application/json", headers=headers)
 
     return routes
@@ -75,5 +80,5 @@ def _check_idempotency_key(request: Request) -> None:
     """Refuse a key that cannot be carried: leaving it out would lose what it promises."""
     key = request.headers.get("Idempotency-Key", "").strip()
     if key and not metadata.can_carry(key):
-        message = "The Idempotency-Key header must be at most 2048 printable ASCII characters."
+        message = "The Idempotency-Key header must be 1 to 255 printable ASCII characters."
         raise form.FormError(message, "Idempotency-Key")

@@ -17,6 +17,7 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from cheroot.wsgi import Server
 
 from gateway_http import errors
+from gateway_http.arrival import CONFIRM, Arrival
 from gateway_http.body import ChunkedBody, SizedBody
 from gateway_http.journal import Journal
 
@@ -28,6 +29,10 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 100_000_000
 MAX_HEADER = 65_536
 _SLICE = 262_144
+
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Headers(dict[bytes, bytes]):
@@ -47,6 +52,10 @@ class Reader(HeaderReader):
     def __call__(self, rfile: Any, hdict: Any = None) -> Headers:
         """Fill `hdict`; raises ValueError, which cheroot answers with a 400."""
         headers: Headers = super().__call__(rfile, hdict)
+        if any(_CONTROL.search(value) for value in headers.values()):
+            raise ValueError("A header holds a control character.")
+        if headers.get(b"Transfer-Encoding", b"chunked").lower() != b"chunked":
+            raise ValueError("Transfer-Encoding must be chunked, or not there.")
         length = headers.get(b"Content-Length", b"0")
         if not re.fullmatch(rb"[0-9]{1,18}", length):
             raise ValueError("Content-Length must be a number.")
@@ -55,6 +64,12 @@ class Reader(HeaderReader):
         if headers.pop(b"Expect", b"").lower() == b"100-continue":
             headers.awaits_continue = True
         return headers
+
+    def _transform_key(self, key_name: bytes) -> bytes:
+        if not _TOKEN.fullmatch(key_name):
+            raise ValueError("A header's name is malformed.")
+        name: bytes = super()._transform_key(key_name)
+        return name
 
     def _allow_header(self, key_name: bytes) -> bool:
         # WSGI would confuse it with the one that has a hyphen.
@@ -69,18 +84,30 @@ class Request(HTTPRequest):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.inheaders = Headers()
+        self.proxy_mode = True  # a request may name the whole URI (RFC 9112, 3.2.2)
+
+    def parse_request(self) -> None:
+        """Read the request's line and headers; what cannot be read is the client's fault."""
+        try:
+            super().parse_request()
+        except ValueError:
+            self.simple_response("400 Bad Request", "The request line is malformed.")
+            self.ready = False
 
     def respond(self) -> None:
         """Let the app answer."""
+        self.conn.arrival.proven()
         if self.chunked_read:
             self.rfile = ChunkedBody(self.conn.rfile, self._invite)
         else:
             length = int(self.inheaders.get(b"Content-Length", b"0"))
             self.rfile = SizedBody(self.conn.rfile, length, self._invite)
-        self.server.gateway(self).respond()
+        gateway = self.server.gateway(self)
+        gateway.respond()
         self.ensure_headers_sent()
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
+        self.conn.arrival.written(gateway.env.get(CONFIRM), closes=self.close_connection)
 
     def send_headers(self) -> None:
         """Send the answer's headers; a connection in the middle of a body ends with the answer."""
@@ -96,14 +123,15 @@ class Request(HTTPRequest):
     def simple_response(self, status: str, msg: str = "") -> None:
         """Answer a request that never reached the app, in the shape of every error."""
         code = int(status[:3])
-        problem = errors.bug() if code >= 500 else errors.refused(code, msg or status[4:])
+        problem = _problem(code, msg or status[4:])
         request_id, body = str(uuid4()), problem.body()
         self.close_connection = self.conn.unread = True
         head = (
             f"{self.server.protocol} {status}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n"
-            f"x-request-id: {request_id}\r\n\r\n"
+            f"x-request-id: {request_id}\r\n"
         )
+        head += "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()) + "\r\n"
         with suppress(OSError):
             self.conn.wfile.write(head.encode("latin-1") + body)
         self.server.journal.write("refused", status=code, request_id=request_id)
@@ -119,8 +147,13 @@ class Connection(HTTPConnection):
     RequestHandlerClass = Request
     unread = False
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.arrival = Arrival()
+
     def close(self) -> None:
         """Close it so that the answer arrives."""
+        self.arrival.ended(self.socket)
         if self.unread:
             with suppress(OSError):
                 self._swallow()
@@ -170,3 +203,12 @@ class Listener(Server):
         """Write what cheroot reports, without the traceback: it may quote the request."""
         if level >= 30:
             self.journal.write("server", problem=str(msg)[:100])
+
+
+def _problem(status: int, message: str) -> errors.HttpError:
+    if status == 503:
+        return errors.busy(message)
+    # A version or coding that we don't speak is the request's fault (RFC 9110, 15.6.2 and 15.6.6).
+    if status < 500 or status in {501, 505}:
+        return errors.refused(status, message)
+    return errors.bug()

@@ -28,6 +28,9 @@ FIELDS = frozenset(
 )
 """The names of all text fields (contract, section 1)."""
 
+MAX_USER_CHARACTERS = 512
+"""Of an end user's identifier; the service says the same of `user`."""
+
 _SIZE = re.compile(r"auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -45,10 +48,13 @@ def read(text: Mapping[str, str]) -> Parameters:
 
     What is not given stays unset. Whether model and prompt are usable is the service's question.
     """
-    _integer(text, "n", 1, 1)
+    _one_of(text, "n", ("1",))
     _one_of(text, "response_format", ("b64_json",))
     if _one_of(text, "stream", ("true", "false")) == "true":
         raise FormError("stream: streaming is not available yet; leave it out.", "stream")
+    if len(text.get("safety_identifier", "")) > MAX_USER_CHARACTERS:
+        message = f"safety_identifier has over {MAX_USER_CHARACTERS} characters."
+        raise FormError(message, "safety_identifier")
     partial_images = _integer(text, "partial_images", 0, 3) or 0
     request = EditImageRequest(
         model=text.get("model", ""),

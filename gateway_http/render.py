@@ -35,7 +35,7 @@ def edit(facts: pb.EditImageResponse, picture: bytes) -> bytes:
                     "text_tokens": usage.input_text_tokens,
                     "image_tokens": usage.input_image_tokens,
                 },
-                "cost": orjson.Fragment(dollars(usage.cost_nanos).encode()),
+                "cost": _number(usage.cost_nanos),
             },
         }
     )
@@ -54,6 +54,24 @@ def edit_headers(facts: pb.EditImageResponse, ignored: Sequence[str]) -> dict[st
     return headers
 
 
+def balance(found: pb.GetCreditsResponse) -> bytes:
+    """Return the JSON document of an account's credits."""
+    return orjson.dumps(
+        {
+            "object": "credits",
+            "balance": _number(found.balance_nanos),
+            "held": _number(found.held_nanos),
+            "spent": _number(found.spent_nanos),
+        }
+    )
+
+
+def estimate(answer: pb.EstimateCostResponse) -> bytes:
+    """Return the JSON document of an estimate."""
+    most = _number(answer.max_cost_nanos)
+    return orjson.dumps({"object": "cost_estimate", "model": answer.model, "max_cost": most})
+
+
 def models(listed: Sequence[pb.Model]) -> bytes:
     """Return OpenAI's list of models."""
     return orjson.dumps({"object": "list", "data": [_entry(model) for model in listed]})
@@ -69,6 +87,11 @@ def dollars(nanos: int) -> str:
     whole, rest = divmod(abs(nanos), _NANOS)
     fraction = f".{rest:09}".rstrip("0") if rest else ""
     return f"{'-' if nanos < 0 else ''}{whole}{fraction}"
+
+
+def _number(nanos: int) -> orjson.Fragment:
+    """Return nano-dollars as a JSON number of dollars, exact where a float would round."""
+    return orjson.Fragment(dollars(nanos).encode())
 
 
 def _entry(model: pb.Model) -> dict[str, object]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import grpc
 
 from gateway_http import errors
+from gateway_http.asking import ask, problem
 from gateway_http.channel import Service
 from gateway_http.form import Form
 from gateway_http.metadata import Metadata, to_headers
 from imageedit.v1.image_edit_pb2 import (
     CheckKeyRequest,
+    ConfirmDeliveryRequest,
     EditImageRequest,
     EditImageResponse,
     Image,
@@ -25,7 +27,7 @@ MAX_UNARY = 1_048_576
 CHUNK = 1_048_576
 MARGIN = 60.0
 """Seconds beside the attempt itself: checks, download, re-encoding, and a second route."""
-KEY_CHECK_TIMEOUT = 10.0
+CONFIRM_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,8 @@ class Caller:
 
     def check_key(self) -> dict[str, str]:
         """Return the headers that answers to a valid key carry; raises HttpError for another."""
-        try:
-            _, call = self._service.images.CheckKey.with_call(
-                CheckKeyRequest(), timeout=KEY_CHECK_TIMEOUT, metadata=self._metadata
-            )
-        except grpc.RpcError as error:
-            raise _problem(error) from None
-        return to_headers(call.initial_metadata(), call.trailing_metadata())
+        _, headers = ask(self._service.images.CheckKey, CheckKeyRequest(), self._metadata)
+        return headers
 
     def edit(self, request: EditImageRequest, form: Form) -> Edited:
         """Return the edit of `form`'s pictures that `request` describes."""
@@ -62,7 +59,22 @@ class Caller:
                 return self._unary(request, form)
             return self._chunked(request, form)
         except grpc.RpcError as error:
-            raise _problem(error) from None
+            raise problem(error) from None
+
+    def confirm(self, edit_id: str) -> None:
+        """Say that the client has the answer; neither waits nor fails."""
+        said = tuple(
+            pair for pair in self._metadata if pair[0] in {"x-request-id", "authorization"}
+        )
+        try:
+            call = self._service.images.ConfirmDelivery.future(
+                ConfirmDeliveryRequest(edit_id=edit_id), timeout=CONFIRM_TIMEOUT, metadata=said
+            )
+        except (grpc.RpcError, ValueError):  # the channel is closed
+            return
+        call.add_done_callback(
+            lambda _call: None
+        )  # keeps it: a call that nobody holds is cancelled
 
     def _unary(self, request: EditImageRequest, form: Form) -> Edited:
         request.images.extend(Image(data=upload.data()) for upload in form.images)
@@ -101,10 +113,3 @@ def _messages(request: EditImageRequest, form: Form) -> Iterator[StreamEditImage
     if form.mask is not None:
         for piece in form.mask.pieces(CHUNK):
             yield StreamEditImageRequest(mask_chunk=ImageChunk(data=piece))
-
-
-def _problem(error: grpc.RpcError) -> errors.HttpError:
-    problem = errors.from_call(error)
-    if isinstance(error, grpc.Call):
-        problem.headers |= to_headers(error.initial_metadata(), error.trailing_metadata())
-    return problem

@@ -6,8 +6,10 @@ import logging
 import os
 import sys
 
+from server.accounts.store import SchemaError
 from server.calls import JsonFormatter
 from server.catalog_file import CatalogError
+from server.domain import EditError
 from server.serve import run
 from server.settings import SettingsError, read_settings
 
@@ -19,7 +21,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         return run(read_settings(os.environ))
-    except (SettingsError, CatalogError, OSError) as error:
+    except (SettingsError, CatalogError, SchemaError, EditError, OSError) as error:
         sys.stderr.write(f"server: {error}\n")
         return 2
 

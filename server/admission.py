@@ -17,6 +17,7 @@ class Admission:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._held = 0
+        self._answering = 0
         self._draining = False
         self._changed = threading.Condition()
 
@@ -44,8 +45,25 @@ class Admission:
                 self._held -= 1
                 self._changed.notify_all()
 
-    def drain(self, timeout: float) -> bool:
-        """Refuse new edits and wait up to `timeout` seconds; tell whether none is held any more."""
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Count a call from its beginning to the last byte of its answer, for draining."""
+        with self._changed:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._answering -= 1
+                self._changed.notify_all()
+
+    def drain(self, timeout: float, last_bytes: float = 0.0) -> bool:
+        """Refuse new edits and wait up to `timeout` seconds; tell whether none is held any more.
+
+        Then wait up to `last_bytes` seconds for callers that are still taking their answers.
+        """
         with self._changed:
             self._draining = True
-            return self._changed.wait_for(lambda: self._held == 0, timeout)
+            done = self._changed.wait_for(lambda: self._held == 0, timeout)
+            self._changed.wait_for(lambda: self._answering == 0, last_bytes)
+            return done

@@ -21,6 +21,8 @@ class Call:
     request_id: str
     started: float
     key: Key | None = None
+    idempotency_key: str | None = None
+    retry_count: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     facts: dict[str, object] = field(default_factory=dict)

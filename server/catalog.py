@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from server.domain import EditError, MaskMethod, Situation, Tokens
+from server.domain import EditError, MaskMethod, Situation
+from server.prices import Prices, TokenBounds
 from server.sizes import SizeRule
 
 IMAGE_EDIT = "image_edit"
@@ -41,31 +42,11 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """Prices in nano-dollars: a text token in, an image token in, an image token out, an image."""
-
-    prompt: int = 0
-    image_token: int = 0
-    image_output: int = 0
-    image: int = 0
-
-    def cost(self, tokens: Tokens) -> int:
-        """Return the price in nano-dollars of one delivered image that used `tokens`.
-
-        Input tokens of which the upstream does not say what they are count as image tokens.
-        """
-        text = min(tokens.input_text, tokens.input)
-        return (
-            self.image
-            + text * self.prompt
-            + (tokens.input - text) * self.image_token
-            + tokens.output * self.image_output
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Model:
-    """One row of the catalogue. `pricing` is `prices` as decimal strings in US dollars."""
+    """One row of the catalogue. `pricing` is `prices` as decimal strings in US dollars.
+
+    `bounds` are there where `prices` are by token.
+    """
 
     alias: str
     name: str
@@ -75,6 +56,7 @@ class Model:
     features: tuple[str, ...]
     prices: Prices
     pricing: Mapping[str, str]
+    bounds: TokenBounds | None
     routes: tuple[Route, ...]
 
     @property

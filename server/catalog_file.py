@@ -6,13 +6,17 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from server.catalog import Catalog, Model, Parameter, Prices, ProviderFacts, Route
+from server.catalog import Catalog, Model, Parameter, ProviderFacts, Route
+from server.catalog_prices import read_bounds, read_prices
+from server.catalog_row import CatalogError, Row
 from server.domain import MaskMethod
+from server.prices import TokenBounds
 from server.sizes import SizeRule, parse_ratio, parse_size
+
+__all__ = ["BUILT_IN", "TRANSLATABLE", "CatalogError", "load"]
 
 BUILT_IN = Path(__file__).with_name("catalog.toml")
 TRANSLATABLE = (
@@ -27,49 +31,6 @@ TRANSLATABLE = (
     "user",
 )
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
-_NANO = Decimal(10) ** 9
-T = TypeVar("T")
-
-
-class CatalogError(ValueError):
-    """The file is not a usable catalogue; the message names the row and what would be right."""
-
-
-class _Row:
-    """A table of the file with the place where it stands, consumed field by field."""
-
-    def __init__(self, place: str, table: object) -> None:
-        if not isinstance(table, dict):
-            raise CatalogError(f"{place}: must be a table")
-        self.place = place
-        self._left: dict[str, Any] = dict(table)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._left
-
-    def fail(self, problem: str) -> CatalogError:
-        return CatalogError(f"{self.place}: {problem}")
-
-    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        value = self._left.pop(key, default)
-        if value is None:
-            raise self.fail(f'"{key}" is missing')
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.fail(f'"{key}" must be of type {kind.__name__}, not {value!r}')
-        return value
-
-    def optional(self, key: str, kind: type[T]) -> T | None:
-        return self.take(key, kind) if key in self._left else None
-
-    def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
-        values = self.take(key, list, default)
-        if not all(isinstance(value, str) and value for value in values):
-            raise self.fail(f'"{key}" must be a list of texts')
-        return tuple(values)
-
-    def done(self) -> None:
-        if self._left:
-            raise self.fail(f"unknown: {', '.join(sorted(self._left))}")
 
 
 def load(path: Path | None, providers: Collection[str], configured: Collection[str]) -> Catalog:
@@ -94,19 +55,23 @@ def load(path: Path | None, providers: Collection[str], configured: Collection[s
 def _catalog(
     document: Mapping[str, Any], providers: Collection[str], configured: Collection[str]
 ) -> Catalog:
-    top = _Row("top level", document)
+    top = Row("top level", document)
     facts = {}
     for name, table in top.take("providers", dict).items():
         if name not in providers:
             raise CatalogError(f"providers.{name}: unknown; known: {', '.join(sorted(providers))}")
-        facts[name] = _facts(_Row(f"providers.{name}", table))
+        facts[name] = _facts(Row(f"providers.{name}", table))
     sets = {
-        name: _parameters(_Row(f"parameters.{name}", table))
+        name: _parameters(Row(f"parameters.{name}", table))
         for name, table in top.take("parameters", dict, {}).items()
+    }
+    bounds = {
+        name: read_bounds(Row(f"ceilings.{name}", table))
+        for name, table in top.take("ceilings", dict, {}).items()
     }
     models: list[Model] = []
     for index, table in enumerate(top.take("models", list)):
-        model = _model(_Row(f"models[{index}]", table), facts, sets)
+        model = _model(Row(f"models[{index}]", table), facts, sets, bounds)
         if any(model.alias == other.alias for other in models):
             raise CatalogError(f'models[{index}]: the alias "{model.alias}" is there twice')
         models.append(model)
@@ -114,7 +79,7 @@ def _catalog(
     return Catalog(models, facts, configured)
 
 
-def _facts(row: _Row) -> ProviderFacts:
+def _facts(row: Row) -> ProviderFacts:
     facts = ProviderFacts(
         row.take("base_url", str),
         row.texts("download_hosts", []),
@@ -126,12 +91,17 @@ def _facts(row: _Row) -> ProviderFacts:
     return facts
 
 
-def _model(row: _Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Parameter]]) -> Model:
+def _model(
+    row: Row,
+    facts: Collection[str],
+    sets: Mapping[str, Mapping[str, Parameter]],
+    bounds: Mapping[str, TokenBounds],
+) -> Model:
     alias = row.take("alias", str)
     row.place += f" ({alias})"
     if not _ALIAS.fullmatch(alias):
         raise row.fail('"alias" must be brand/model in lower case')
-    prices, pricing = _prices(_Row(f"{row.place}.pricing", row.take("pricing", dict)))
+    prices, pricing = read_prices(Row(f"{row.place}.pricing", row.take("pricing", dict)))
     routes = row.take("routes", list)
     if not routes:
         raise row.fail('"routes" must have at least one')
@@ -144,8 +114,9 @@ def _model(row: _Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Pa
         features=row.texts("features"),
         prices=prices,
         pricing=pricing,
+        bounds=_bounds(row, bounds) if prices.by_token else None,
         routes=tuple(
-            _route(_Row(f"{row.place}.routes[{index}]", table), facts, sets)
+            _route(Row(f"{row.place}.routes[{index}]", table), facts, sets)
             for index, table in enumerate(routes)
         ),
     )
@@ -153,26 +124,19 @@ def _model(row: _Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Pa
     return model
 
 
-def _prices(row: _Row) -> tuple[Prices, Mapping[str, str]]:
-    pricing, nanos = {}, {}
-    for key in ("prompt", "image_token", "image_output", "image"):
-        text = row.optional(key, str)
-        if text is None:
-            continue
-        try:
-            nano = Decimal(text) * _NANO
-        except InvalidOperation:
-            raise row.fail(f'"{key}" must be US dollars in decimals, not "{text}"') from None
-        if not nano.is_finite() or nano < 0 or nano != int(nano):
-            raise row.fail(f'"{key}" must be a whole number of nano-dollars, not "{text}"')
-        pricing[key], nanos[key] = text, int(nano)
-    if not nanos:
-        raise row.fail("a price is missing: prompt, image_token, image_output or image")
-    row.done()
-    return Prices(**nanos), pricing
+def _bounds(row: Row, known: Mapping[str, TokenBounds]) -> TokenBounds:
+    """Return the ceiling that a model with token prices must have: there is no hold without."""
+    name = row.optional("ceiling", str)
+    if name is None or name not in known:
+        given = "is missing" if name is None else f'is "{name}"'
+        raise row.fail(
+            f'"ceiling" {given}; prices by token need one of those in the file:'
+            f" {', '.join(known) or 'none'}"
+        )
+    return known[name]
 
 
-def _route(row: _Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Parameter]]) -> Route:
+def _route(row: Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Parameter]]) -> Route:
     provider = row.take("provider", str)
     if provider not in facts:
         raise row.fail(f'"provider" is "{provider}", but the file has: {", ".join(facts)}')
@@ -198,17 +162,17 @@ def _route(row: _Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Pa
     return route
 
 
-def _parameters(row: _Row) -> Mapping[str, Parameter]:
+def _parameters(row: Row) -> Mapping[str, Parameter]:
     parameters = {}
     for name in TRANSLATABLE:
         table = row.optional(name, dict)
         if table is not None:
-            parameters[name] = _parameter(name, _Row(f"{row.place}.{name}", table))
+            parameters[name] = _parameter(name, Row(f"{row.place}.{name}", table))
     row.done()
     return parameters
 
 
-def _parameter(name: str, row: _Row) -> Parameter:
+def _parameter(name: str, row: Row) -> Parameter:
     upstream_name = row.take("as", str, name)
     rule = None
     if "multiple_of" in row:
@@ -225,7 +189,7 @@ def _parameter(name: str, row: _Row) -> Parameter:
     return Parameter(upstream_name, values, rule)
 
 
-def _check_sizes(row: _Row, values: Collection[str], rule: SizeRule | None) -> None:
+def _check_sizes(row: Row, values: Collection[str], rule: SizeRule | None) -> None:
     for value in values:
         try:
             parse_ratio(value) or parse_size(value)

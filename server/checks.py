@@ -13,15 +13,16 @@ from server.domain import (
     Picture,
     Situation,
 )
-from server.imaging.encode import MAX_SIDES
+from server.imaging.coverage import CoveragePlane
 from server.imaging.inspect import BadPicture, read_picture
-from server.imaging.masks import CoveragePlane, read_mask
+from server.imaging.masks import read_mask
 from server.sizes import parse_size
 
 MAX_SEED = 9_999_999_999
+MAX_INSTRUCTION_CHARACTERS = 1_000
 
 
-def check_parameters(request: EditRequest) -> None:
+def check_parameters(request: EditRequest, max_pixels: int) -> None:
     """Check all that can be checked without the model; raises `EditError` (BAD_REQUEST)."""
     if not request.model:
         raise _bad("model", 'is missing; it is an alias such as "openai/gpt-image-2"')
@@ -35,16 +36,24 @@ def check_parameters(request: EditRequest) -> None:
         raise _bad("image", "is missing; send the picture to edit as PNG, JPEG or WebP")
     if len(request.user) > MAX_USER_CHARACTERS:
         raise _bad("user", f"has over {MAX_USER_CHARACTERS} characters")
-    if request.size is not None:
-        try:
-            parse_size(request.size)
-        except ValueError as error:
-            raise _bad("size", f"is not usable: {error}") from None
+    check_size(request, max_pixels)
     _check_range("output_compression", request.output_compression, 100)
     _check_range("seed", request.seed, MAX_SEED)
     _check_range("partial_images", request.partial_images, 3)
     if request.background == "transparent" and request.output_format is OutputFormat.JPEG:
         raise _bad("background", "can't be transparent in JPEG; take output_format png or webp")
+
+
+def check_size(request: EditRequest, max_pixels: int) -> None:
+    """Check what is asked for as size; raises `EditError` (BAD_REQUEST)."""
+    if request.size is None:
+        return
+    try:
+        width, height = parse_size(request.size) or (1, 1)
+    except ValueError as error:
+        raise _bad("size", f"is not usable: {error}") from None
+    if width * height > max_pixels:
+        raise _bad("size", f"is {width * height} pixels; {max_pixels} is the most")
 
 
 def _check_range(field: str, value: int | None, most: int) -> None:
@@ -53,18 +62,33 @@ def _check_range(field: str, value: int | None, most: int) -> None:
 
 
 def routes_that_fit(request: EditRequest, routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Return the routes that take as many pictures; raises `EditError` when there is none."""
-    fitting = tuple(
+    """Return the routes that take so many pictures and so long a prompt; raises `EditError`."""
+    taking = tuple(
         route for route in routes if len(request.images) <= _most_images(route, request.mask)
     )
-    if not fitting:
+    if not taking:
         most = max(_most_images(route, request.mask) for route in routes)
         beside = " beside a mask" if request.mask is not None else ""
         raise _bad(
             "image",
             f"is there {len(request.images)} times; the model takes {most} at the most{beside}",
         )
+    fitting = tuple(
+        route for route in taking if len(request.prompt) <= _most_characters(route, request.mask)
+    )
+    if not fitting:
+        most = MAX_PROMPT_CHARACTERS - MAX_INSTRUCTION_CHARACTERS
+        raise _bad(
+            "prompt",
+            f"has {len(request.prompt)} characters; beside a mask the model takes {most}",
+        )
     return fitting
+
+
+def _most_characters(route: Route, mask: bytes | None) -> int:
+    """Leave room for the instruction that a mask adds to the prompt."""
+    takes_words = mask is not None and route.mask_method is not MaskMethod.NATIVE
+    return MAX_PROMPT_CHARACTERS - takes_words * MAX_INSTRUCTION_CHARACTERS
 
 
 def _most_images(route: Route, mask: bytes | None) -> int:
@@ -96,17 +120,7 @@ def read_pictures(
         )
     except BadPicture as error:
         raise _bad_picture("mask", error) from error
-    _check_canvas(request, first)
     return tuple(pictures), plane
-
-
-def _check_canvas(request: EditRequest, first: Picture) -> None:
-    """Refuse, before it is paid, a masked picture that the wanted format could not hold."""
-    longest = max(first.width, first.height)
-    most = MAX_SIDES[request.output_format]
-    if longest > most:
-        kind = request.output_format.value
-        raise _bad("output_format", f"{kind} holds {most} pixels a side, not {longest}; take png")
 
 
 def _bad_picture(field: str, error: BadPicture) -> EditError:

@@ -112,9 +112,13 @@ class MaskReport:
 
 @dataclass(frozen=True, slots=True)
 class EditResult:
-    """The edited picture and the facts about it; `cost_nanos` is in nano-dollars."""
+    """The edited picture and the facts about it; `cost_nanos` is what was charged, in nano-dollars.
 
-    created: float
+    `created` is Unix milliseconds; `replayed` tells that it is a stored answer, given again.
+    """
+
+    id: str
+    created: int
     model: str
     picture: Picture
     transparent: bool
@@ -123,6 +127,7 @@ class EditResult:
     cost_nanos: int
     ignored_parameters: tuple[str, ...]
     mask_report: MaskReport | None
+    replayed: bool = False
 
 
 class Situation(Enum):

@@ -2,140 +2,141 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 
-from server import checks, prompts
+from server import checks
+from server.accounts.bill import Bill
+from server.accounts.desk import Desk, Ticket
+from server.accounts.fingerprint import fingerprint
+from server.accounts.idempotency import ClaimTaken
+from server.accounts.ledger import Order
 from server.admission import Admission
 from server.catalog import Catalog, Model, Route
-from server.domain import (
-    EditError,
-    EditRequest,
-    EditResult,
-    MaskFidelity,
-    MaskReport,
-    Picture,
-    Situation,
-)
-from server.imaging.finish import Finished, finish
-from server.imaging.inspect import BadPicture
-from server.imaging.masks import CoveragePlane
-from server.sizes import parse_size
-from server.translation import Translation, translate
-from server.upstream.attempts import AttemptFailed, Attempts, Caller, Delivered
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What an edit works on, checked: the pictures, and where to edit."""
-
-    pictures: tuple[Picture, ...]
-    plane: CoveragePlane | None
+from server.ceiling import ceiling
+from server.domain import EditError, EditRequest, EditResult, MaskReport, Situation
+from server.sizes import Size
+from server.upstream.attempts import Attempts, Caller
+from server.work import Done, Job, Work
 
 
 class Editor:
-    """Edits pictures. `clock` returns Unix seconds; `max_pixels` bounds every picture."""
+    """Edits pictures. `clock` returns Unix milliseconds; `max_pixels` bounds every picture."""
 
     def __init__(
         self,
         catalog: Catalog,
         attempts: Attempts,
         admission: Admission,
+        desk: Desk,
         *,
-        clock: Callable[[], float],
+        clock: Callable[[], int],
         max_pixels: int,
     ) -> None:
         self._catalog = catalog
         self._attempts = attempts
         self._admission = admission
+        self._desk = desk
         self._clock = clock
         self._max_pixels = max_pixels
+        # Decoded pictures are large: as many at once as there is work for the processors.
+        self._bench = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
-    def edit(self, request: EditRequest, caller: Caller) -> EditResult:
-        """Return the edited picture; raises `EditError`."""
-        checks.check_parameters(request)
+    def edit(self, request: EditRequest, ticket: Ticket, caller: Caller) -> EditResult:
+        """Return the edited picture, paid once however often it is asked; raises `EditError`."""
+        checks.check_parameters(request, self._max_pixels)
+        model = self._catalog.find_editor(request.model)
+        self._desk.admit(ticket, request)
+        routes = checks.routes_that_fit(request, self._catalog.routes(model))
+        asked = fingerprint(request)
+        with self._admission.place():
+            replay = self._desk.replay(ticket, asked, caller)
+            if replay is not None:
+                return replay
+            with self._bench:
+                pictures, plane = checks.read_pictures(request, self._max_pixels)
+            job = Job(request, model, routes, pictures, plane, self._max_pixels)
+            try:
+                bill = self._hold(job, ticket, asked)
+            except ClaimTaken:
+                # Another request took the same idempotency key a moment ago: it is the original.
+                return self._desk.replay(ticket, asked, caller) or self.edit(
+                    request, ticket, caller
+                )
+            caller.accepted(model.alias)
+            return self._carry(job, bill, ticket, caller)
+
+    def estimate(self, request: EditRequest) -> tuple[str, int]:
+        """Return the model's alias and the most that `request` can cost, in nano-dollars."""
+        checks.check_size(request, self._max_pixels)
         model = self._catalog.find_editor(request.model)
         routes = checks.routes_that_fit(request, self._catalog.routes(model))
-        with self._admission.place():
-            material = _Material(*checks.read_pictures(request, self._max_pixels))
-            caller.accepted(model.alias)
-            route, translation, delivered = self._deliver(request, model, routes, material, caller)
-            finished = self._finish(request, material, delivered)
-        ignored = translation.ignored if finished.size_kept else translation.ignored | {"size"}
-        asked = "auto" if "quality" in ignored else request.quality or "auto"
+        return model.alias, _ceiling(request, model, routes, None)
+
+    def _hold(self, job: Job, ticket: Ticket, asked: str) -> Bill:
+        order = Order(
+            edit_id=ticket.request_id,
+            account_id=ticket.key.account_id,
+            key_id=ticket.key.id,
+            user=job.request.user,
+            model=job.model.alias,
+            amount=_ceiling(job.request, job.model, job.routes, job.canvas),
+            fingerprint=asked,
+        )
+        return self._desk.hold(ticket, order)
+
+    def _carry(self, job: Job, bill: Bill, ticket: Ticket, caller: Caller) -> EditResult:
+        """Do the work; whatever happens, the hold is settled, given back or booked as a loss."""
+        work = Work(job, self._attempts, bill, caller, clock=self._clock, bench=self._bench)
+        try:
+            done = work.run()
+            result = self._result(job, done, bill, ticket)
+            charged = self._desk.settle(ticket, bill, result, work.ending("delivered"))
+            return replace(result, cost_nanos=charged)
+        except BaseException as error:
+            known = error if isinstance(error, EditError) else None
+            outcome = known.situation if known else Situation.BUG
+            paid = job.cost(work.delivered) if work.delivered else None
+            bill.fail(work.ending(outcome.value, known), loss=paid)
+            raise
+
+    def _result(self, job: Job, done: Done, bill: Bill, ticket: Ticket) -> EditResult:
+        finished, delivered = done.finished, done.delivered
+        ignored = done.translation.ignored | (set() if finished.size_kept else {"size"})
+        asked = "auto" if "quality" in ignored else job.request.quality or "auto"
+        report = None
+        if finished.drift is not None:
+            report = MaskReport(done.route.mask_method, finished.unaligned, finished.drift)
         return EditResult(
+            id=ticket.request_id,
             created=self._clock(),
-            model=model.alias,
+            model=job.model.alias,
             picture=finished.picture,
             transparent=finished.transparent,
             quality=delivered.quality or asked,
             tokens=delivered.tokens,
-            cost_nanos=model.prices.cost(delivered.tokens),
+            cost_nanos=bill.charge(job.cost(delivered)),
             ignored_parameters=tuple(sorted(ignored)),
-            mask_report=_report(route, finished),
+            mask_report=report,
         )
 
-    def _deliver(
-        self,
-        request: EditRequest,
-        model: Model,
-        routes: tuple[Route, ...],
-        material: _Material,
-        caller: Caller,
-    ) -> tuple[Route, Translation, Delivered]:
-        """Try the routes in order; raises the most hopeful of their errors."""
-        errors: list[EditError] = []
-        for route in routes:
-            pasting = material.plane is not None and request.mask_fidelity is MaskFidelity.EXACT
-            translation = translate(request, route, lossless=pasting)
-            edit = prompts.upstream_edit(
-                request.prompt, material.pictures, material.plane, route, translation.fields
-            )
-            try:
-                return route, translation, self._attempts.fetch(route, edit, caller)
-            except AttemptFailed as failure:
-                errors.append(self._retired(model) if failure.gone else failure.error)
-                if failure.final:
-                    raise errors[-1] from failure
-        raise max(errors, key=lambda error: error.retry_after is not None)
 
-    def _retired(self, model: Model) -> EditError:
-        """Return what a model's absence at its vendor means: expected, or the operator's fault."""
-        today = datetime.fromtimestamp(self._clock(), UTC).date()
-        if model.expiration is not None and model.expiration <= today:
-            return EditError(
-                Situation.MODEL_MISMATCH,
-                f'The model "{model.alias}" was shut down by its vendor on {model.expiration}.'
-                " Choose another; GET /v1/models lists them.",
-                field="model",
-            )
-        return EditError(
-            Situation.UPSTREAM_FAILED,
-            f'The upstream does not offer the model "{model.alias}"; nothing was charged.',
-            field="model",
+def _ceiling(
+    request: EditRequest, model: Model, routes: tuple[Route, ...], canvas: Size | None
+) -> int:
+    """Return the most that an edit can cost: that of its dearest route."""
+    return max(
+        ceiling(
+            model,
+            route,
+            prompt_bytes=len(request.prompt.encode()),
+            image_count=len(request.images),
+            masked=request.mask is not None,
+            size=request.size,
+            quality=request.quality,
+            canvas=canvas,
         )
-
-    def _finish(self, request: EditRequest, material: _Material, delivered: Delivered) -> Finished:
-        try:
-            return finish(
-                delivered.file,
-                output_format=request.output_format,
-                compression=request.output_compression,
-                size=parse_size(request.size) if request.size else None,
-                original=material.pictures[0],
-                plane=material.plane,
-                exact=request.mask_fidelity is MaskFidelity.EXACT,
-            )
-        except BadPicture as error:
-            raise EditError(
-                Situation.UPSTREAM_FAILED,
-                "The upstream answered with something that is no usable picture; nothing was"
-                " charged.",
-            ) from error
-
-
-def _report(route: Route, finished: Finished) -> MaskReport | None:
-    if finished.drift is None:
-        return None
-    return MaskReport(route.mask_method, finished.unaligned, finished.drift)
+        for route in routes
+    )

@@ -12,6 +12,8 @@ from typing import Any
 import grpc
 
 from server.accounts.keys import Keys
+from server.accounts.limits import Allowance, Limits
+from server.admission import Admission
 from server.calls import Call, current
 from server.domain import EditError, Situation
 from server.status import CODES, reason_name, to_status
@@ -20,6 +22,7 @@ logger = logging.getLogger("imageedit.service")
 
 PACKAGE = "/imageedit.v1.ImageEdit/"
 WITHOUT_KEY = frozenset({"ListModels", "GetModel"})
+COUNTED = frozenset({"EditImage", "StreamEditImage"})
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
@@ -27,8 +30,12 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 class CallInterceptor(grpc.ServerInterceptor):
     """Wraps the handlers of our service; others, such as health, pass untouched."""
 
-    def __init__(self, keys: Keys, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, keys: Keys, limits: Limits, admission: Admission, new_id: Callable[[], str]
+    ) -> None:
         self._keys = keys
+        self._admission = admission
+        self._limits = limits
         self._new_id = new_id
 
     def intercept_service(
@@ -83,18 +90,25 @@ class CallInterceptor(grpc.ServerInterceptor):
     def _call(self, method: str, context: grpc.ServicerContext) -> Iterator[Call]:
         metadata = dict(context.invocation_metadata())
         call = Call(method, self._request_id(metadata), time.monotonic())
+        call.idempotency_key = _text(metadata.get("idempotency-key"))
+        call.retry_count = _count(metadata.get("x-stainless-retry-count"))
         token = current.set(call)
         code = "CANCELLED"  # what it is when nothing below says otherwise: the generator was closed
         try:
-            context.send_initial_metadata((("x-request-id", call.request_id),))
-            if method not in WITHOUT_KEY:
-                call.key = self._keys.check(_bearer(metadata))
-            yield call
+            self._greet(call, context, metadata)
+            if method in COUNTED:
+                with self._admission.answering():
+                    yield call
+            else:
+                yield call
             code = "OK"
         except EditError as error:
             code = CODES[error.situation][0].name
             call.facts |= {"reason": reason_name(error.situation), "field": error.field}
             context.abort_with_status(to_status(error))
+        except grpc.RpcError:  # the request's messages broke off
+            code = "CANCELLED"
+            context.abort_with_status(to_status(_gone()))
         except Exception:
             code = "INTERNAL"
             # The text may hold anything; it stays here.
@@ -104,14 +118,49 @@ class CallInterceptor(grpc.ServerInterceptor):
             call.log(code)
             current.reset(token)
 
+    def _greet(self, call: Call, context: grpc.ServicerContext, metadata: dict[str, Any]) -> None:
+        """Check the key and its rate, and send the metadata that every answer begins with."""
+        headers = [("x-request-id", call.request_id)]
+        try:
+            if call.method not in WITHOUT_KEY:
+                call.key = self._keys.check(_bearer(metadata))
+                allowance = self._limits.peek(call.key)
+                headers += _limit_headers(allowance)
+                if call.method in COUNTED:
+                    allowance = self._limits.hit(call.key)
+                    headers[1:] = _limit_headers(allowance)
+        finally:
+            context.send_initial_metadata(tuple(headers))
+
     def _request_id(self, metadata: dict[str, Any]) -> str:
         """Return the id that our front made, or a new one."""
         given = str(metadata.get("x-request-id", ""))
         return given if _UUID4.fullmatch(given) else self._new_id()
 
 
+def _gone() -> EditError:
+    return EditError(Situation.CANCELLED, "The caller left.")
+
+
 def _bug() -> EditError:
     return EditError(Situation.BUG, "The gateway failed by a fault of its own.")
+
+
+def _limit_headers(allowance: Allowance) -> list[tuple[str, str]]:
+    return [
+        ("x-ratelimit-limit", str(allowance.limit)),
+        ("x-ratelimit-remaining", str(allowance.remaining)),
+    ]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: object) -> int:
+    """Return an SDK's number of retries; 0 for what is none."""
+    text = str(value)
+    return int(text) if re.fullmatch("[0-9]{1,3}", text) else 0
 
 
 def _bearer(metadata: dict[str, Any]) -> str | None:

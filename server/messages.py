@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -22,7 +22,7 @@ from server.domain import (
 from server.translation import supported_parameters
 
 
-def _word(message: pb.EditImageRequest, field: str) -> str | None:
+def _word(message: pb.EditImageRequest | pb.EstimateCostRequest, field: str) -> str | None:
     """Return an enum field as the contract writes it, such as "high"; `None` when unspecified.
 
     Raises `EditError` (BAD_REQUEST) for a number that the enum does not have.
@@ -30,7 +30,7 @@ def _word(message: pb.EditImageRequest, field: str) -> str | None:
     number = getattr(message, field)
     if number == 0:
         return None
-    enum = pb.EditImageRequest.DESCRIPTOR.fields_by_name[field].enum_type
+    enum = message.DESCRIPTOR.fields_by_name[field].enum_type
     values = enum.values_by_number if enum else {}
     if number not in values:
         raise EditError(
@@ -66,21 +66,34 @@ def edit_request(
     )
 
 
+def estimate(message: pb.EstimateCostRequest) -> EditRequest:
+    """Return the edit whose cost is asked for: with empty pictures, as many as there will be."""
+    return EditRequest(
+        model=message.model,
+        prompt=message.prompt,
+        images=(b"",) * (message.image_count or 1),
+        mask=b"" if message.masked else None,
+        size=message.size if message.HasField("size") else None,
+        quality=_word(message, "quality"),
+    )
+
+
 def edit_response(result: EditResult, *, with_picture: bool) -> pb.EditImageResponse:
     """Return the answer for `result`; without the picture's bytes where chunks carry them."""
     picture = result.picture
     message = pb.EditImageResponse(
         create_time=_timestamp(result.created),
+        edit_id=result.id,
         model=result.model,
         image=pb.Image(mime_type=picture.mime_type, data=picture.data if with_picture else b""),
         width=picture.width,
         height=picture.height,
         output_format=_output_format(picture),
-        quality=pb.Quality.Value(f"QUALITY_{result.quality.upper()}"),
+        quality=_quality(result.quality),
         background=pb.BACKGROUND_TRANSPARENT if result.transparent else pb.BACKGROUND_OPAQUE,
         usage=pb.Usage(
             input_tokens=result.tokens.input,
-            input_text_tokens=result.tokens.input_text,
+            input_text_tokens=min(result.tokens.input_text, result.tokens.input),
             # What an upstream does not call text is priced, and so told, as pictures.
             input_image_tokens=max(0, result.tokens.input - result.tokens.input_text),
             output_tokens=result.tokens.output,
@@ -100,7 +113,7 @@ def model_message(model: Model, routes: tuple[Route, ...]) -> pb.Model:
     """Return what callers see of a model; never a provider or an upstream's name."""
     return pb.Model(
         id=model.alias,
-        create_time=_timestamp(datetime.combine(model.created, time(), tzinfo=UTC).timestamp()),
+        create_time=_timestamp(_midnight(model.created)),
         owned_by=model.brand,
         name=model.name,
         description=model.description,
@@ -114,9 +127,20 @@ def model_message(model: Model, routes: tuple[Route, ...]) -> pb.Model:
     )
 
 
-def _timestamp(seconds: float) -> Timestamp:
+def _quality(word: str) -> pb.Quality.ValueType:
+    """Return an upstream's word for its effort, "auto" where it is none of ours."""
+    number = dict(pb.Quality.items()).get(f"QUALITY_{word.upper()}", pb.QUALITY_AUTO)
+    return number or pb.QUALITY_AUTO
+
+
+def _midnight(day: date) -> int:
+    """Return the day's beginning in UTC as Unix milliseconds."""
+    return int(datetime.combine(day, time(), tzinfo=UTC).timestamp()) * 1000
+
+
+def _timestamp(milliseconds: int) -> Timestamp:
     stamp = Timestamp()
-    stamp.FromNanoseconds(int(seconds * 1_000) * 1_000_000)
+    stamp.FromMilliseconds(milliseconds)
     return stamp
 
 

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 
 from server.catalog import Route
 from server.domain import MaskMethod, Picture
+from server.imaging.coverage import CoveragePlane
 from server.imaging.inspect import as_png
-from server.imaging.masks import (
-    CoveragePlane,
-    native_mask,
-    region_instruction,
-    second_image_instruction,
-    second_image_mask,
-)
+from server.imaging.mask_words import region_instruction, second_image_instruction
+from server.imaging.masks import native_mask, second_image_mask
 from server.providers.base import UpstreamEdit
+
+MAX_NATIVE_BYTES = 50_000_000  # of a picture at OpenAI (upstreams, 1.2)
 
 
 def upstream_edit(
@@ -29,8 +27,7 @@ def upstream_edit(
     if plane is not None:
         match route.mask_method:
             case MaskMethod.NATIVE:
-                # OpenAI's guide wants image and mask of one format (upstreams, 1.2).
-                pictures = (as_png(pictures[0]), *pictures[1:])
+                pictures = (_like_its_mask(pictures[0]), *pictures[1:])
                 mask = native_mask(plane)
             case MaskMethod.SECOND_IMAGE:
                 prompt = f"{second_image_instruction(len(pictures))}\n\n{prompt}"
@@ -45,3 +42,9 @@ def upstream_edit(
         fields=fields,
         image_fields=route.image_fields[: len(pictures)],
     )
+
+
+def _like_its_mask(picture: Picture) -> Picture:
+    """Return `picture` as PNG: OpenAI's guide wants image and mask of one format, below a limit."""
+    png = as_png(picture)
+    return png if len(png.data) < MAX_NATIVE_BYTES else picture

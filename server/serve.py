@@ -16,7 +16,10 @@ from grpc_reflection.v1alpha import reflection
 
 from imageedit.v1 import image_edit_pb2, image_edit_pb2_grpc
 from server import catalog_file
-from server.accounts.keys import Keys
+from server.accounts.desk import Desk
+from server.accounts.housekeeping import Housekeeping
+from server.accounts.instances import Heart
+from server.accounts.limits import Limits
 from server.accounts.store import open_store
 from server.admission import Admission
 from server.catalog import Catalog
@@ -35,19 +38,50 @@ SERVICE = image_edit_pb2.DESCRIPTOR.services_by_name["ImageEdit"].full_name
 SPARE_THREADS = 64  # for health checks, lists and refusals while every place is taken
 MAX_UNARY_BYTES = 16 * 1_048_576
 DRAIN_MARGIN = 10.0
+CUT_SECONDS = 5.0
+LAST_BYTES = 30.0  # seconds for callers that read slowly
+LONGEST_EDIT_MS = 900_000
+NANOSECONDS = 1_000_000  # of a millisecond
+
+
+def _now() -> int:
+    """Return Unix milliseconds."""
+    return time.time_ns() // NANOSECONDS
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 class Service:
     """The running service; `address` is where it really listens."""
 
     def __init__(self, settings: Settings) -> None:
-        configured = settings.provider_keys
         self._settings = settings
         self._watchdog = Watchdog()
         self._admission = Admission(settings.max_edits)
-        self._engine = open_store(settings.database_url)
-        catalog = catalog_file.load(settings.catalog, PROVIDERS, configured)
-        attempts = Attempts(
+        self._store = open_store(settings.database_url)
+        self._limits = Limits(
+            lambda: time.monotonic_ns() // NANOSECONDS,
+            redis_url=settings.redis_url,
+            user_rate_limit=settings.user_rate_limit,
+        )
+        owner = _new_id()
+        self.desk = desk = Desk.open(
+            self._store,
+            self._limits,
+            owner=owner,
+            clock=_now,
+            new_id=_new_id,
+            results_bytes=settings.results_bytes,
+        )
+        longest_edit = max(LONGEST_EDIT_MS, 3 * round(settings.attempt_timeout * 1000))
+        self._heart = Heart(
+            self._store, owner=owner, clock=_now, new_id=_new_id, hold_ttl_ms=longest_edit
+        )
+        self._housekeeping = Housekeeping(desk.results, _now)
+        catalog = catalog_file.load(settings.catalog, PROVIDERS, settings.provider_keys)
+        self._attempts = Attempts(
             PROVIDERS,
             _endpoints(settings, catalog),
             catalog.providers,
@@ -57,15 +91,15 @@ class Service:
         )
         editor = Editor(
             catalog,
-            attempts,
+            self._attempts,
             self._admission,
-            clock=time.time,
+            desk,
+            clock=_now,
             max_pixels=settings.max_pixels,
         )
-        keys = Keys(self._engine, time.time)
         self._server = grpc.server(
             ThreadPoolExecutor(settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
-            interceptors=[CallInterceptor(keys, lambda: str(uuid.uuid4()))],
+            interceptors=[CallInterceptor(desk.keys, desk.limits, self._admission, _new_id)],
             options=[
                 ("grpc.max_receive_message_length", MAX_UNARY_BYTES),
                 ("grpc.max_send_message_length", -1),
@@ -74,7 +108,7 @@ class Service:
             ],
         )
         image_edit_pb2_grpc.add_ImageEditServicer_to_server(
-            ImageEditServicer(editor, catalog), self._server
+            ImageEditServicer(editor, catalog, desk), self._server
         )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -98,6 +132,8 @@ class Service:
 
     def start(self) -> None:
         """Serve, and say so to health checks."""
+        self._heart.start()
+        self._housekeeping.start()
         self._server.start()
         for name in ("", SERVICE):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -107,14 +143,20 @@ class Service:
         """Refuse new edits, let the held ones end, then stop; blocks until that is done."""
         logger.info("draining", extra={"line": {"event": "draining", "held": self._admission.held}})
         self._health.enter_graceful_shutdown()
-        self._admission.drain(self._settings.attempt_timeout + DRAIN_MARGIN)
+        self._admission.drain(self._settings.attempt_timeout + DRAIN_MARGIN, LAST_BYTES)
         self.stop(grace=1.0)
 
     def stop(self, grace: float | None = None) -> None:
-        """Stop within `grace` seconds, cutting what is left."""
+        """Stop within `grace` seconds; what is left is cut, and its money resolved."""
         self._server.stop(grace).wait()
+        # Sent edits outlive their callers, so the upstream calls themselves must be ended.
+        self._attempts.cut()
+        self._admission.drain(CUT_SECONDS)
         self._watchdog.close()
-        self._engine.dispose()
+        self._housekeeping.close()
+        self._heart.close()
+        self._limits.close()
+        self._store.close()
 
     @staticmethod
     def _warn_of_retired(catalog: Catalog) -> None:

@@ -14,6 +14,8 @@ import grpc
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1 import image_edit_pb2_grpc
 from server import messages, uploads
+from server.accounts.desk import Desk, Ticket
+from server.accounts.keys import Key
 from server.calls import Call, current
 from server.catalog import Catalog
 from server.domain import EditError, EditResult, Situation
@@ -38,6 +40,10 @@ class RpcCaller:
         seconds = self._context.time_remaining()
         return None if seconds is None or seconds > NO_DEADLINE else seconds
 
+    def left(self) -> bool:
+        """Tell whether the RPC is over: the caller cancelled, or its deadline passed."""
+        return not self._context.is_active()
+
     def on_leave(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when the RPC ends, at once if it has."""
         if not self._context.add_callback(callback):
@@ -58,9 +64,10 @@ class RpcCaller:
 class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
     """`ImageEdit` (proto/imageedit/v1/image_edit.proto); errors leave as `EditError`."""
 
-    def __init__(self, editor: Editor, catalog: Catalog) -> None:
+    def __init__(self, editor: Editor, catalog: Catalog, desk: Desk) -> None:
         self._editor = editor
         self._catalog = catalog
+        self._desk = desk
 
     def EditImage(  # noqa: N802 -- protobuf's name
         self, request: pb.EditImageRequest, context: grpc.ServicerContext
@@ -69,8 +76,8 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         call = current.get()
         mask = request.mask.data if request.HasField("mask") else None
         edit = messages.edit_request(request, [image.data for image in request.images], mask)
-        result = self._editor.edit(edit, RpcCaller(context, call))
-        _note(call, result)
+        result = self._editor.edit(edit, _ticket(call), RpcCaller(context, call))
+        _note(call, result, context)
         return messages.edit_response(result, with_picture=True)
 
     def StreamEditImage(  # noqa: N802 -- protobuf's name
@@ -80,13 +87,13 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
     ) -> Iterator[pb.StreamEditImageResponse]:
         """Edit one picture, in chunks both ways, with events while it is under way."""
         call = current.get()
-        edit = uploads.collect(request_iterator)
         caller = RpcCaller(context, call)
+        edit = uploads.collect(request_iterator, caller.left)
         outcome: list[EditResult | BaseException] = []
 
         def work() -> None:
             try:
-                outcome.append(self._editor.edit(edit, caller))
+                outcome.append(self._editor.edit(edit, _ticket(call), caller))
             except BaseException as error:  # noqa: BLE001 -- raised again in the RPC's thread
                 outcome.append(error)
             finally:
@@ -98,7 +105,7 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         result = outcome[0]
         if isinstance(result, BaseException):
             raise result
-        _note(call, result)
+        _note(call, result, context)
         yield pb.StreamEditImageResponse(result=messages.edit_response(result, with_picture=False))
         data = result.picture.data
         for start in range(0, len(data), CHUNK_BYTES):
@@ -128,12 +135,51 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
     def CheckKey(  # noqa: N802 -- protobuf's name
         self, request: pb.CheckKeyRequest, context: grpc.ServicerContext
     ) -> pb.CheckKeyResponse:
-        """Say what is known of the key, which the interceptor has checked."""
+        """Say what is known of the key, and refuse one that could not edit now."""
         del request, context
-        key = current.get().key
-        if key is None:
-            raise EditError(Situation.BUG, "CheckKey ran without a key.")
+        call = current.get()
+        key = _key(call)
+        # A repeat may have its answer waiting: neither rate nor credit stands before that.
+        if call.idempotency_key is None and call.retry_count == 0:
+            self._desk.check(key)
         return pb.CheckKeyResponse(key_id=key.id, name=key.name)
+
+    def EstimateCost(  # noqa: N802 -- protobuf's name
+        self, request: pb.EstimateCostRequest, context: grpc.ServicerContext
+    ) -> pb.EstimateCostResponse:
+        """Say what an edit costs at the most."""
+        del context
+        model, nanos = self._editor.estimate(messages.estimate(request))
+        return pb.EstimateCostResponse(model=model, max_cost_nanos=nanos)
+
+    def GetCredits(  # noqa: N802 -- protobuf's name
+        self, request: pb.GetCreditsRequest, context: grpc.ServicerContext
+    ) -> pb.GetCreditsResponse:
+        """Say what the key's account has, holds and spent."""
+        del request, context
+        balance = self._desk.ledger.balance(_key(current.get()).account_id)
+        return pb.GetCreditsResponse(
+            balance_nanos=balance.posted, held_nanos=balance.held, spent_nanos=balance.spent
+        )
+
+    def ConfirmDelivery(  # noqa: N802 -- protobuf's name
+        self, request: pb.ConfirmDeliveryRequest, context: grpc.ServicerContext
+    ) -> pb.ConfirmDeliveryResponse:
+        """Note that the end client has the whole answer."""
+        del context
+        self._desk.idempotency.confirm(_key(current.get()).account_id, request.edit_id)
+        return pb.ConfirmDeliveryResponse()
+
+
+def _key(call: Call) -> Key:
+    """Return the key that the interceptor has checked."""
+    if call.key is None:
+        raise EditError(Situation.BUG, f"{call.method} ran without a key.")
+    return call.key
+
+
+def _ticket(call: Call) -> Ticket:
+    return Ticket(_key(call), call.request_id, call.idempotency_key, call.retry_count)
 
 
 def _events(caller: RpcCaller) -> Iterator[pb.StreamEditImageResponse]:
@@ -151,8 +197,12 @@ def _events(caller: RpcCaller) -> Iterator[pb.StreamEditImageResponse]:
         yield event
 
 
-def _note(call: Call, result: EditResult) -> None:
+def _note(call: Call, result: EditResult, context: grpc.ServicerContext) -> None:
+    if result.replayed:
+        context.set_trailing_metadata((("idempotent-replayed", "true"),))
     call.facts |= {
+        "edit_id": result.id,
+        "replayed": result.replayed,
         "width": result.picture.width,
         "height": result.picture.height,
         "input_tokens": result.tokens.input,

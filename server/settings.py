@@ -33,6 +33,9 @@ class Settings:
 
     grpc_address: str = "127.0.0.1:50051"
     database_url: str = DEFAULT_DATABASE_URL
+    redis_url: str | None = None
+    user_rate_limit: int | None = None
+    results_bytes: int = 2 * 1024**3
     catalog: Path | None = None
     provider_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     base_urls: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +56,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     settings = Settings(
         grpc_address=read.value("IMAGEEDIT_GRPC_ADDRESS", _address, "127.0.0.1:50051"),
         database_url=read.value("IMAGEEDIT_DATABASE_URL", _database, DEFAULT_DATABASE_URL),
+        redis_url=read.value("IMAGEEDIT_REDIS_URL", _redis, None),
+        user_rate_limit=read.value("IMAGEEDIT_USER_RATE_LIMIT", _count, None),
+        results_bytes=read.value("IMAGEEDIT_RESULTS_BYTES", _count, 2 * 1024**3),
         catalog=read.value("IMAGEEDIT_CATALOG", _file, None),
         provider_keys=read.each("_API_KEY", _key),
         base_urls=read.each("_BASE_URL", _base_url),
@@ -104,7 +110,8 @@ class _Reader:
         try:
             return convert(text)
         except ValueError as error:
-            shown = "the value" if name.endswith("_KEY") else f'"{text}"'
+            secret = name.endswith(("_KEY", "_URL"))  # URLs of databases hold passwords
+            shown = "the value" if secret else f'"{text}"'
             raise SettingsError(f"{name}: {shown} {error}") from None
 
     def each(self, suffix: str, convert: Callable[[str], str]) -> dict[str, str]:
@@ -145,9 +152,17 @@ def _file(text: str) -> Path:
 
 def _database(text: str) -> str:
     try:
-        make_url(text)
+        backend = make_url(text).get_backend_name()
     except ArgumentError:
-        raise ValueError("is not a URL such as sqlite:///var/imageedit.db") from None
+        backend = ""
+    if backend not in {"sqlite", "postgresql"}:
+        raise ValueError("is neither sqlite:///PATH nor postgresql://HOST/NAME")
+    return text
+
+
+def _redis(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://", "redis+unix://")):
+        raise ValueError("is not a URL such as redis://127.0.0.1:6379/0")
     return text
 
 

@@ -24,7 +24,7 @@ def parse_size(text: str) -> Size | None:
         return None
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f'"{text}" is neither WIDTHxHEIGHT, such as 1024x1024, nor auto')
+        raise ValueError(f'"{text[:30]}" is neither WIDTHxHEIGHT, such as 1024x1024, nor auto')
     width, height = int(match[1]), int(match[2])
     if max(width, height) > MAX_EDGE:
         raise ValueError(f"an edge of {text} is over {MAX_EDGE} pixels")
@@ -35,6 +35,11 @@ def parse_ratio(text: str) -> Size | None:
     """Return (width, height) for "W:H", else `None`."""
     match = _RATIO.fullmatch(text)
     return (int(match[1]), int(match[2])) if match else None
+
+
+def same_shape(one: Size, other: Size) -> bool:
+    """Tell whether two sizes have one aspect ratio, within 1 %."""
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_SHAPE
 
 
 def nearest_listed(wanted: Size, listed: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from server.domain import EditError, Situation
 
 DOMAIN = "imageedit.v1"
 # Details over 8 KiB replace the error itself; messages are ours and short, this is the last net.
-MAX_MESSAGE_CHARACTERS = 1_000
+MAX_MESSAGE_BYTES = 1_500
 
 CODES: dict[Situation, tuple[grpc.StatusCode, ErrorReason.ValueType]] = {
     Situation.INVALID_KEY: (
@@ -82,7 +82,7 @@ def to_status(error: EditError) -> grpc.Status:
             reason=reason_name(error.situation), domain=DOMAIN, metadata=metadata
         )
     ]
-    message = error.message[:MAX_MESSAGE_CHARACTERS]
+    message = error.message.encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=error.field, description=message

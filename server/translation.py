@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from server.catalog import IMAGE_EDIT, Model, Parameter, Route
 from server.domain import EditRequest, OutputFormat
-from server.sizes import Size, nearest_listed, parse_size
+from server.sizes import Size, nearest_listed, parse_ratio, parse_size, same_shape
 
 ALWAYS_HONOURED = ("prompt", "image", "mask", "output_format", "output_compression", "user")
 SENT_AS_THEY_ARE = ("quality", "background", "input_fidelity", "moderation", "seed", "user")
@@ -20,8 +20,11 @@ class Translation:
     ignored: frozenset[str]
 
 
-def translate(request: EditRequest, route: Route, *, lossless: bool) -> Translation:
-    """Return what `route` is asked for. `lossless`: the answer must come as PNG.
+def translate(request: EditRequest, route: Route, *, canvas: Size | None) -> Translation:
+    """Return what `route` is asked for.
+
+    `canvas` is the input's size where its own pixels will be put back, else `None`: then the answer
+    must come without loss, and of the input's shape unless another was asked for.
 
     The gateway itself keeps the output format, its compression and, where shapes agree, the size:
     those are never ignored here. A value that means "the model decides" is never ignored.
@@ -37,7 +40,10 @@ def translate(request: EditRequest, route: Route, *, lossless: bool) -> Translat
             fields[parameter.name] = value
         elif not _needs_no_upstream(name, value):
             ignored.add(name)
-    fields |= _size(request, route) | _output(request, route, lossless=lossless)
+    if request.partial_images:
+        ignored.add("partial_images")
+    fields |= _size(request, route, canvas)
+    fields |= _output(request, route, lossless=canvas is not None)
     if request.output_compression is not None and request.output_format is OutputFormat.PNG:
         ignored.add("output_compression")
     return Translation(fields, frozenset(ignored))
@@ -48,14 +54,19 @@ def _needs_no_upstream(name: str, value: object) -> bool:
     return name == "user" or value == "auto" or (name == "background" and value == "opaque")
 
 
-def _size(request: EditRequest, route: Route) -> dict[str, str]:
+def _size(request: EditRequest, route: Route, canvas: Size | None) -> dict[str, str]:
     parameter = route.parameters.get("size")
-    if request.size is None or parameter is None:
+    if parameter is None:
         return {}
-    wanted = parse_size(request.size)
-    if wanted is None:
-        return {parameter.name: "auto"} if "auto" in parameter.values else {}
-    return {parameter.name: _nearest(wanted, parameter)}
+    wanted = parse_size(request.size) if request.size else None
+    if wanted is not None:
+        return {parameter.name: _nearest(wanted, parameter)}
+    if canvas is not None:
+        # In another shape nothing could be put back; where the upstream has none, it may choose.
+        nearest = _nearest(canvas, parameter)
+        if same_shape(canvas, parse_ratio(nearest) or parse_size(nearest) or canvas):
+            return {parameter.name: nearest}
+    return {parameter.name: "auto"} if request.size and "auto" in parameter.values else {}
 
 
 def _nearest(wanted: Size, parameter: Parameter) -> str:

@@ -43,7 +43,9 @@ class Fault:
     info: dict[str, str] = dataclasses.field(default_factory=dict)
     domain: str = "imageedit.v1"
 
-    def abort(self, context: grpc.ServicerContext) -> None:
+    def abort(
+        self, context: grpc.ServicerContext, trailing: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         if self.reason is None:
             context.abort(self.code, self.message)
         details: list[Message] = [
@@ -61,7 +63,10 @@ class Fault:
             packed.append(Packed())
             packed[-1].Pack(detail)
         status = Status(code=self.code.value[0], message=self.message, details=packed)
-        context.abort_with_status(rpc_status.to_status(status))
+        told = rpc_status.to_status(status)
+        context.abort_with_status(
+            told._replace(trailing_metadata=(*told.trailing_metadata, *trailing))
+        )
 
 
 @dataclass
@@ -83,6 +88,7 @@ class Queued:
 
     answer: Message | Sequence[Message] | Fault
     metadata: tuple[tuple[str, str], ...] = ()
+    trailing: tuple[tuple[str, str], ...] = ()
     hold: Event | None = None
     read_all: bool = True
     asked: Event = dataclasses.field(default_factory=Event)
@@ -157,8 +163,9 @@ class FakeServicer:
         if queued.hold is not None:
             assert queued.hold.wait(30)
         context.send_initial_metadata(queued.metadata)
+        context.set_trailing_metadata(queued.trailing)
         if isinstance(queued.answer, Fault):
-            queued.answer.abort(context)
+            queued.answer.abort(context, queued.trailing)
         return queued.answer
 
     def _unary(self, name: str) -> Any:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.accounts.keys import Keys
-from server.accounts.store import open_store
+from tests.paid_keys import paid_secret
 from tests.programs import program
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -73,9 +71,7 @@ def gateway_programs(environment: Mapping[str, str], folder: Path) -> Iterator[G
         "IMAGEEDIT_HTTP_ADDRESS": "127.0.0.1:0",
         **environment,
     }
-    engine = open_store(database)
-    _, key = Keys(engine, time.time).create("tests", rate_limit=1_000_000)
-    engine.dispose()
+    key = paid_secret(database)
     with program("-m", "server", environment=settings, folder=folder) as service:
         address = str(service.event("listening")["address"])
         settings["IMAGEEDIT_GRPC_ADDRESS"] = address

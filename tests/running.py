@@ -19,10 +19,11 @@ from gateway_http.listener import Listener
 from gateway_http.settings import read
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1.image_edit_pb2_grpc import ImageEditStub
-from server.accounts.keys import Keys
+from server.accounts.audit import audit
 from server.accounts.store import open_store
 from server.serve import Service
 from server.settings import read_settings
+from tests.paid_keys import keys_in, paid_key
 
 CHUNK = 1_048_576
 
@@ -38,10 +39,10 @@ class Gateway:
             "IMAGEEDIT_HTTP_ADDRESS": "127.0.0.1:0",
             **environment,
         }
-        engine = open_store(database)
-        self.keys = Keys(engine, clock=lambda: 1_778_120_000.0)
-        made, self.key = self.keys.create("tests")
-        self.key_id = made.id
+        self.store = open_store(self.environment["IMAGEEDIT_DATABASE_URL"])
+        self.keys = keys_in(self.store)
+        made, self.key = paid_key(self.store)
+        self.key_id, self.account_id = made.id, made.account_id
         self.log = io.StringIO()
 
     def __enter__(self) -> Gateway:
@@ -69,6 +70,9 @@ class Gateway:
         self._thread.join()
         self._channel.close()
         self.service.stop()
+        findings = audit(self.store)
+        self.store.close()
+        assert findings == []
 
     @property
     def authorization(self) -> dict[str, str]:

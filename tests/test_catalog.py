@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.catalog import Catalog, Prices
+from server.catalog import Catalog
 from server.catalog_file import BUILT_IN, CatalogError, load
 from server.domain import EditError, MaskMethod, Situation, Tokens
+from server.prices import PicturePrice, Prices, TokenBounds
 from server.translation import supported_parameters
 
 PROVIDERS = ("openai", "openrouter", "siliconflow")
@@ -129,7 +130,39 @@ def changed(old: str, new: str) -> str:
     return BASE + ROW.replace(old, new)
 
 
+CEILING = """
+[ceilings.acme]
+image_tokens_per_picture = 10
+output_tokens_per_megapixel = { low = 20, high = 40 }
+other_output_tokens = 5
+megapixels = "1.5"
+"""
+BY_TOKEN = """pricing = { prompt = "0.000001" }
+ceiling = "acme\""""
+
+
+def by_token(old: str = "", new: str = "") -> str:
+    """The row with prices by token and its ceiling, in which `old` is `new`."""
+    whole = CEILING + ROW.replace('pricing = { image = "0.01" }', BY_TOKEN)
+    assert old in whole
+    return BASE + whole.replace(old, new)
+
+
 BROKEN = [
+    (by_token('ceiling = "acme"'), 'acme/painter.*"ceiling" is missing.*gpt_image_2.*acme'),
+    (by_token('ceiling = "acme"', 'ceiling = "acne"'), 'acme/painter.*"ceiling" is "acne"'),
+    (by_token('prompt = "0.000001"', 'image = "1"'), "acme/painter.*unknown: ceiling"),
+    (by_token("low = 20", "low = 0"), "ceilings.acme.output_tokens_per_megapixel.*low.*from 1"),
+    (by_token("low = 20", "lowest = 20"), "ceilings.acme.output.*unknown: lowest"),
+    (by_token("low = 20, high = 40", ""), "ceilings.acme.output.*at least one of low, medium"),
+    (by_token("low = 20", "low = 2.5"), "must be of type int"),
+    (by_token("other_output_tokens = 5"), 'ceilings.acme: "other_output_tokens" is missing'),
+    (by_token("picture = 10", "picture = -1"), "image_tokens_per_picture.*from 1 to 1000000"),
+    (by_token('"1.5"', '"0.5"'), 'ceilings.acme: "megapixels" must be from "1" to "100"'),
+    (by_token('"1.5"', '"many"'), "megapixels.*many"),
+    (by_token('"1.5"', "1.5"), "megapixels.*type str"),
+    (by_token("picture = 10", "picture = 10\ncolour = 3"), "ceilings.acme: unknown: colour"),
+    (changed('image = "0.01"', 'images = [{ price = "1" }]'), "acme/painter.*images.0.*quality"),
     ("not toml [", "catalog.toml"),
     (BASE + "\nmodels = 3", "catalog.toml"),
     (changed('alias = "acme/painter"', 'alias = "painter"'), "painter.*brand/model"),
@@ -174,6 +207,30 @@ def test_a_model_is_added_by_a_row_alone(tmp_path: Path) -> None:
     assert load(file, PROVIDERS, PROVIDERS).find_editor("acme/painter").prices == Prices(
         image=10_000_000
     )
+
+
+def test_a_ceiling_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.toml"
+    file.write_text(by_token(), encoding="utf-8")
+    assert load(file, PROVIDERS, PROVIDERS).find_editor("acme/painter").bounds == TokenBounds(
+        picture=10, output={"low": 20, "high": 40}, beside=5, pixels=1_572_864
+    )
+
+
+def test_prices_by_quality_and_size_are_a_row_too(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.toml"
+    images = 'images = [{ quality = "low", size = "1024x1024", price = "0.011" }]'
+    file.write_text(changed('image = "0.01"', images), encoding="utf-8")
+    model = load(file, PROVIDERS, PROVIDERS).find_editor("acme/painter")
+    assert model.prices == Prices(images=(PicturePrice(11_000_000, "low", (1024, 1024)),))
+    assert model.pricing == {"image_low_1024x1024": "0.011"}
+    assert model.bounds is None
+
+
+def test_every_model_with_token_prices_has_a_ceiling(catalog: Catalog) -> None:
+    assert {model.alias for model in catalog.models if model.bounds is not None} == {
+        model.alias for model in catalog.models if model.brand == "openai"
+    }
 
 
 def test_a_model_without_the_feature_cannot_edit(tmp_path: Path) -> None:

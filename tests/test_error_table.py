@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 
 import grpc
 import pytest
+import requests
+from sqlalchemy import text, update
 
 from sandbox.server import SandboxServer
+from server.accounts import schema
 from server.accounts.key_format import new_key
+from server.accounts.ledger import Order
 from server.catalog_file import BUILT_IN
 from tests.edits import Edit, Told, by_grpc, by_http, by_stream, told_by_grpc, told_by_http
+from tests.paid_keys import PLENTY, new_id, paid_key
 from tests.pictures import encoded, gradient
 from tests.running import Gateway, eventually
 
@@ -284,7 +289,7 @@ def test_grpc_in_chunks(row: Row, edit: Edit, gateways: Callable[[str], Gateway]
 
 
 def test_a_revoked_key_is_refused_like_an_unknown_one(gateway: Gateway) -> None:
-    made, secret = gateway.keys.create("short-lived")
+    made, secret = paid_key(gateway.store)
     assert by_http(gateway, Edit(key=secret)).status_code == 200
     gateway.keys.revoke(made.id)
     revoked, unknown = (by_http(gateway, Edit(key=key)) for key in (secret, new_key()))
@@ -311,13 +316,115 @@ def test_when_full_the_next_edit_is_refused_and_health_is_not(
         assert by_http(gateway, Edit()).status_code == 200
 
 
-def test_a_bug_tells_nothing_but_that_it_is_one(tmp_path: Path, sandbox: SandboxServer) -> None:
-    """The store taken away under the service stands for any fault of our own."""
+def test_without_its_accounts_it_takes_no_edit(tmp_path: Path, sandbox: SandboxServer) -> None:
     with Gateway(sandbox.environment(), tmp_path) as gateway:
-        from sqlalchemy import text
-
-        with gateway.keys._engine.begin() as connection:
+        with gateway.store.write() as connection:
             connection.execute(text("ALTER TABLE keys RENAME TO gone"))
+        row = Row("no accounts", Edit(), 503, UPSTREAM, says="accounts", retry_after=5)
+        check(row, told_by_http(by_http(gateway, Edit())))
+        with pytest.raises(grpc.RpcError) as caught:
+            by_grpc(gateway, Edit())
+        check(row, told_by_grpc(caught.value))
+        with gateway.store.write() as connection:
+            connection.execute(text("ALTER TABLE gone RENAME TO keys"))
+        assert by_http(gateway, Edit()).status_code == 200
+
+
+CREDIT = ("FAILED_PRECONDITION", "billing_error", "insufficient_credits")
+FORBIDDEN = ("PERMISSION_DENIED", "invalid_request_error", "permission_denied")
+LIMITED = ("RESOURCE_EXHAUSTED", "rate_limit_error", "rate_limit_exceeded")
+
+
+def poor(gateway: Gateway) -> str:
+    return paid_key(gateway.store, credit=0)[1]
+
+
+def nearly_poor(gateway: Gateway) -> str:
+    return paid_key(gateway.store, credit=1)[1]
+
+
+def used_up(gateway: Gateway) -> str:
+    secret = paid_key(gateway.store, rate_limit=1)[1]
+    assert by_http(gateway, Edit(key=secret)).status_code == 200
+    return secret
+
+
+def crowded(gateway: Gateway) -> str:
+    """A key whose only place is taken, by an edit of a service that is alive."""
+    key, secret = paid_key(gateway.store, concurrency=1)
+    order = Order(new_id(), key.account_id, key.id, "", "m", 1, "")
+    gateway.service.desk.ledger.hold(order)
+    return secret
+
+
+def narrow(gateway: Gateway) -> str:
+    return gateway.keys.create("narrow", models=["qwen/qwen-image-edit"])[1]
+
+
+def spent(gateway: Gateway) -> str:
+    key = gateway.keys.create("spent", spend_limit=1)[0]
+    gateway.service.desk.ledger.top_up(key.account_id, PLENTY)
+    return gateway.keys.rotate(key.id, overlap_ms=0)[1]
+
+
+def with_blocked_user(gateway: Gateway) -> str:
+    key, secret = paid_key(gateway.store)
+    gateway.service.desk.users.block(key.account_id, "mallory")
+    return secret
+
+
+MONEY = [
+    (poor, of(), Row("no credit", of(), 402, CREDIT, says="credit")),
+    (nearly_poor, of(), Row("too little credit", of(), 402, CREDIT, says=r"\$")),
+    (spent, of(), Row("spending limit", of(), 402, CREDIT, says="limit")),
+    (used_up, of(), Row("rate", of(), 429, LIMITED, says="1 requests a minute", retry_after=60)),
+    (crowded, of(), Row("concurrency", of(), 429, LIMITED, says="at a time", retry_after=5)),
+    (narrow, of(), Row("model", of(), 403, FORBIDDEN, "model", "openai/gpt-image-1.5")),
+    (
+        with_blocked_user,
+        of(user="mallory"),
+        Row("blocked user", of(), 403, FORBIDDEN, "user", "blocked"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "edit", "row"), MONEY, ids=[row.name for *_, row in MONEY])
+def test_what_a_key_may_not_do(
+    gateway: Gateway, make: Callable[[Gateway], str], edit: Edit, row: Row
+) -> None:
+    edit = replace(edit, key=make(gateway))
+    answer = by_http(gateway, edit)
+    told = told_by_http(answer)
+    check(row, replace(told, retry_after=row.retry_after))
+    assert (told.retry_after is None) == (row.retry_after is None)
+    assert told.retry_after is None or 1 <= told.retry_after <= 60
+    assert (answer.headers.get("x-should-retry") == "false") == (row.http == 402)
+    assert int(answer.headers["X-RateLimit-Remaining"]) <= int(answer.headers["X-RateLimit-Limit"])
+    for ask in (by_grpc, by_stream):
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(gateway, edit)
+        told = told_by_grpc(caught.value)
+        check(row, replace(told, retry_after=row.retry_after))
+
+
+def test_an_idempotency_key_with_another_request(gateway: Gateway) -> None:
+    headers = gateway.authorization | {"Idempotency-Key": new_id()}
+    files = {"image": ("a.png", encoded(gradient(64, 48), "PNG"))}
+    fields = {"model": "openai/gpt-image-1.5", "prompt": "sepia"}
+    url = f"{gateway.url}/v1/images/edits"
+    assert requests.post(url, data=fields, files=files, headers=headers, timeout=20).ok
+    answer = requests.post(
+        url, data=fields | {"prompt": "blur"}, files=files, headers=headers, timeout=20
+    )
+    reused = ("ABORTED", "invalid_request_error", "idempotency_key_reused")
+    check(Row("reused", of(), 422, reused, "Idempotency-Key", "another"), told_by_http(answer))
+
+
+def test_a_bug_tells_nothing_but_that_it_is_one(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A row that no program of ours writes stands for any fault of our own."""
+    with Gateway(sandbox.environment(), tmp_path) as gateway:
+        with gateway.store.write() as connection:
+            connection.execute(update(schema.keys).values(models="no JSON"))
         row = Row("bug", Edit(), 500, ("INTERNAL", "api_error", "internal_error"))
         answer = by_http(gateway, Edit())
         check(row, told_by_http(answer))

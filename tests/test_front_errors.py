@@ -160,7 +160,7 @@ def test_a_service_without_the_call_is_our_bug(fake: FakeServicer, front: Front)
     ("method", "path", "status", "allow"),
     [
         ("GET", "/", 404, None),
-        ("GET", "/v1/credits", 404, None),
+        ("GET", "/v1/credit", 404, None),
         ("GET", "/v1//models", 404, None),
         ("GET", "/v1/models/", 404, None),
         ("GET", "/static/x", 404, None),

@@ -16,9 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1.image_edit_pb2_grpc import ImageEditStub
 from sandbox.server import SandboxServer
-from server.accounts.keys import Keys
-from server.accounts.store import open_store
 from tests.edits import Edit, message
+from tests.paid_keys import paid_secret
 from tests.programs import Program, program
 
 
@@ -32,8 +31,8 @@ def environment(sandbox: SandboxServer, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def metadata(environment: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    keys = Keys(open_store(environment["IMAGEEDIT_DATABASE_URL"]), clock=lambda: 0.0)
-    return (("authorization", f"Bearer {keys.create('tests')[1]}"),)
+    secret = paid_secret(environment["IMAGEEDIT_DATABASE_URL"])
+    return (("authorization", f"Bearer {secret}"),)
 
 
 def test_the_service_serves_on_a_unix_socket(

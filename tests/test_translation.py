@@ -80,13 +80,37 @@ TABLE = [
 def test_a_route_gets_its_own_words_and_nothing_else(
     route: Route, asked: dict[str, object], sent: dict[str, object], ignored: set[str]
 ) -> None:
-    translation = translate(replace(PLAIN, **asked), route, lossless=False)
+    translation = translate(replace(PLAIN, **asked), route, canvas=None)
     assert (translation.fields, translation.ignored) == (sent, ignored)
 
 
 @pytest.mark.parametrize("route", [OPENAI_1, OPENAI_2, KONTEXT])
 def test_what_is_pasted_afterwards_is_asked_for_without_loss(route: Route) -> None:
     asked = replace(PLAIN, output_format=JPEG, output_compression=10)
-    fields = translate(asked, route, lossless=True).fields
+    fields = translate(asked, route, canvas=(1024, 1024)).fields
     assert "output_format" not in fields
     assert "output_compression" not in fields
+
+
+# route, the input's size, what is asked as size, what is sent: in another shape nothing could be
+# put back, so the input's own is asked for where the upstream has it.
+CANVASES = [
+    (OPENAI_2, (1500, 1000), None, {"size": "1504x1008"}),
+    (OPENAI_2, (1500, 1000), "auto", {"size": "1504x1008"}),
+    (OPENAI_2, (1500, 1000), "1024x1024", {"size": "1024x1024"}),
+    (OPENAI_1, (768, 512), None, {"size": "1536x1024"}),
+    (OPENAI_1, (640, 480), None, {}),
+    (OPENAI_1, (640, 480), "auto", {"size": "auto"}),
+    (OPENROUTER, (640, 480), None, {"aspect_ratio": "4:3"}),
+    (OPENROUTER, (650, 480), None, {}),
+    (KONTEXT, (900, 2100), None, {"aspect_ratio": "9:21"}),
+    (QWEN, (640, 480), None, {}),
+]
+
+
+@pytest.mark.parametrize(("route", "canvas", "size", "sent"), CANVASES)
+def test_where_pixels_are_put_back_the_inputs_shape_is_asked_for(
+    route: Route, canvas: tuple[int, int], size: str | None, sent: dict[str, str]
+) -> None:
+    fields = translate(replace(PLAIN, size=size), route, canvas=canvas).fields
+    assert {name: fields[name] for name in fields if name in {"size", "aspect_ratio"}} == sent

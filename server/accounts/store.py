@@ -12,7 +12,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from server.domain import EditError, Situation
+
+RETRY_AFTER = 5.0
 MIGRATIONS = Path(__file__).with_name("migrations")
 POOL = 16  # connections to a shared database; an edit holds none while its upstream works
 
@@ -36,14 +41,21 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction that only reads."""
-        with self.engine.connect() as connection:
+        """Yield a connection in a transaction that only reads.
+
+        Raises `EditError` (UPSTREAM_BUSY) when the database can't be used: without it no edit is
+        taken, money fails closed.
+        """
+        with _unreachable(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction that commits at the end, or rolls back."""
-        with self._writing.begin() as connection:
+        """Yield a connection in a transaction that commits at the end, or rolls back.
+
+        Raises `EditError` (UPSTREAM_BUSY) when the database can't be used.
+        """
+        with _unreachable(), self._writing.begin() as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -69,6 +81,18 @@ class Store:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _unreachable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise EditError(
+            Situation.UPSTREAM_BUSY,
+            "This gateway's accounts can't be reached; nothing was charged. Try again in a moment.",
+            retry_after=RETRY_AFTER,
+        ) from error
 
 
 def open_store(url: str) -> Store:

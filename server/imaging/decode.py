@@ -13,6 +13,7 @@ from server.imaging.bad_picture import BadPicture
 from server.imaging.orientation import put_upright
 from server.imaging.strip import strip
 from server.imaging.stripped import Stripped
+from server.sizes import MAX_EDGE
 
 DEFAULT_MAX_PIXELS = 16_777_216
 
@@ -36,6 +37,11 @@ def measure(data: bytes, max_pixels: int) -> Stripped:
     file = strip(data)
     if file.width < 1 or file.height < 1:
         raise BadPicture(f"is {file.width}x{file.height} pixels: there is nothing in it")
+    if max(file.width, file.height) > MAX_EDGE:
+        raise BadPicture(
+            f"is {file.width}x{file.height} pixels, more than {MAX_EDGE} a side",
+            limit=f"{MAX_EDGE} pixels a side",
+        )
     if file.width * file.height > max_pixels:
         raise BadPicture(
             f"is {file.width}x{file.height} pixels, more than {max_pixels} altogether",

@@ -9,11 +9,12 @@ from PIL import Image
 
 from server.domain import OutputFormat, Picture
 from server.imaging.bad_picture import BadPicture
+from server.sizes import MAX_EDGE
 
 MAX_SIDES = {
     OutputFormat.PNG: 2**31 - 1,
     OutputFormat.JPEG: 65_500,  # libjpeg's JPEG_MAX_DIMENSION
-    OutputFormat.WEBP: 16_383,  # RFC 9649, section 3.4
+    OutputFormat.WEBP: MAX_EDGE,  # RFC 9649, section 3.4
 }
 
 

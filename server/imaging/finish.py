@@ -12,9 +12,7 @@ from server.imaging.decode import DEFAULT_MAX_PIXELS, decode, measure
 from server.imaging.drift import drift
 from server.imaging.encode import encode
 from server.imaging.orientation import UPRIGHT
-
-_Size = tuple[int, int]
-_SAME_FRAMING = 0.01  # aspect ratios this near are one framing (contract, section 4)
+from server.sizes import Size, same_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def finish(
     *,
     output_format: OutputFormat,
     compression: int | None,
-    size: _Size | None,
+    size: Size | None,
     original: Picture | None,
     plane: CoveragePlane | None,
     exact: bool,
@@ -89,15 +87,12 @@ def finish(
     )
 
 
-def _fits(found: _Size, wanted: _Size, max_pixels: int) -> bool:
+def _fits(found: Size, wanted: Size, max_pixels: int) -> bool:
     """Return whether a picture can be stretched to `wanted` without being distorted."""
-    if min(wanted) < 1 or wanted[0] * wanted[1] > max_pixels:
-        return False
-    one, other = found[0] * wanted[1], wanted[0] * found[1]
-    return max(one, other) <= min(one, other) * (1 + _SAME_FRAMING)
+    return wanted[0] * wanted[1] <= max_pixels and same_shape(found, wanted)
 
 
-def _resized(image: Image.Image, size: _Size) -> Image.Image:
+def _resized(image: Image.Image, size: Size) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 

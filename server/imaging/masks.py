@@ -13,16 +13,6 @@ from server.imaging.bad_picture import BadPicture
 from server.imaging.coverage import CoveragePlane
 from server.imaging.decode import DEFAULT_MAX_PIXELS, decode, measure
 from server.imaging.encode import encode
-from server.imaging.mask_words import region_instruction, second_image_instruction
-
-__all__ = [
-    "CoveragePlane",
-    "native_mask",
-    "read_mask",
-    "region_instruction",
-    "second_image_instruction",
-    "second_image_mask",
-]
 
 
 def read_mask(

@@ -82,6 +82,10 @@ class Attempt:
         """End the attempt now, from any thread, at any moment, as often as you like."""
         self._end(Cancelled)
 
+    def withdraw(self) -> None:
+        """End the attempt unless it was sent: a paid request is waited for, whoever left."""
+        self._end(Cancelled, unless_sent=True)
+
     def remaining(self) -> float:
         """Return the seconds left, never below 0."""
         return max(0.0, self._deadline - time.monotonic())
@@ -117,8 +121,10 @@ class Attempt:
             raise RuntimeError("an attempt sends one paid request only")
         self.check()
         self.on_send()
-        self.check()
-        self.sent = True
+        with self._lock:  # so that `withdraw` comes before or after, never in between
+            self.sent = self._reason is None
+        if not self.sent:
+            self.check()
 
     @contextmanager
     def guard(self, cut: Callable[[], None]) -> Iterator[None]:
@@ -142,9 +148,9 @@ class Attempt:
             self._end(TimedOut)
         return self._reason
 
-    def _end(self, reason: type[Ended]) -> None:
+    def _end(self, reason: type[Ended], *, unless_sent: bool = False) -> None:
         with self._lock:
-            if self._reason is not None:
+            if self._reason is not None or (unless_sent and self.sent):
                 return
             self._reason = reason
             self._over.set()

@@ -22,7 +22,15 @@ from server.providers.base import (
 )
 from server.upstream.attempt import Attempt
 from server.upstream.download import BadOrigin, DownloadFailed, download
-from server.upstream.session import Cancelled, Endpoint, TimedOut, Unanswered, Unsent, send
+from server.upstream.session import (
+    Cancelled,
+    Endpoint,
+    TimedOut,
+    TooLarge,
+    Unanswered,
+    Unsent,
+    send,
+)
 from server.upstream.watchdog import Watchdog
 
 BUSY_RETRY_AFTER = 10.0
@@ -47,6 +55,9 @@ class Caller(Protocol):
     def remaining(self) -> float | None:
         """Return the seconds until the caller's deadline, `None` without one."""
 
+    def left(self) -> bool:
+        """Tell whether the caller cancelled, or its deadline passed."""
+
     def on_leave(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when the caller cancels or its deadline passes."""
 
@@ -69,14 +80,17 @@ class Delivered:
 class AttemptFailed(Exception):
     """An attempt gave no picture.
 
-    `final`: no other route may be tried (it could be paid twice, or cannot help). `gone`: the
-    vendor does not offer the model any more.
+    `billable`: the vendor may bill it, so no other route may be tried. `final`: no other route can
+    help, or may be tried. `gone`: the vendor does not offer the model any more.
     """
 
-    def __init__(self, error: EditError, *, final: bool, gone: bool = False) -> None:
+    def __init__(
+        self, error: EditError, *, final: bool, billable: bool = False, gone: bool = False
+    ) -> None:
         super().__init__(error.message)
         self.error = error
-        self.final = final
+        self.final = final or billable
+        self.billable = billable
         self.gone = gone
 
 
@@ -99,17 +113,34 @@ class Attempts:
         self._timeout = timeout
         self._download_origins = download_origins
         self._watchdog = watchdog
+        self._live: set[Attempt] = set()
 
-    def fetch(self, route: Route, edit: UpstreamEdit, caller: Caller) -> Delivered:
-        """Try `route` once, within the attempt's time and the caller's; raises `AttemptFailed`."""
+    def cut(self) -> None:
+        """End every attempt that is under way, sent or not."""
+        for attempt in list(self._live):
+            attempt.cancel()
+
+    def fetch(
+        self, route: Route, edit: UpstreamEdit, caller: Caller, on_send: Callable[[], None]
+    ) -> Delivered:
+        """Try `route` once, within the attempt's time and the caller's; raises `AttemptFailed`.
+
+        `on_send` is called just before the first byte leaves; what it raises ends the attempt with
+        nothing sent. A caller that leaves before that ends the attempt; one that leaves later does
+        not, because the vendor bills it all the same and the answer is kept for the retry.
+        """
         started = time.monotonic()
         remaining = caller.remaining()
         timeout = self._timeout if remaining is None else min(self._timeout, remaining - MARGIN)
         outcome, detail = "delivered", ""
         try:
-            with Attempt(max(timeout, 0.0), self._watchdog) as attempt:
-                caller.on_leave(attempt.cancel)
-                return self._deliver(route, edit, attempt)
+            with Attempt(max(timeout, 0.0), self._watchdog, on_send=on_send) as attempt:
+                self._live.add(attempt)
+                caller.on_leave(attempt.withdraw)
+                try:
+                    return self._deliver(route, edit, attempt)
+                finally:
+                    self._live.discard(attempt)
         except AttemptFailed as failure:
             outcome, detail = failure.error.situation.value, str(failure.__cause__ or "")
             raise
@@ -122,21 +153,28 @@ class Attempts:
         facts = self._facts[route.provider]
         try:
             answer = send(provider.build(edit), self._endpoints[route.provider], attempt)
-            read = provider.read if 200 <= answer.status < 300 else provider.explain
-            reading = read(answer)
+            succeeded = 200 <= answer.status < 300
+            reading = provider.read(answer) if succeeded else provider.explain(answer)
             if isinstance(reading, Failure):
-                raise _explained(reading, free=facts.failures_are_free)
+                free = facts.failures_are_free
+                raise _explained(reading, free=free, unread=not succeeded)
             return Delivered(self._file(reading, facts, attempt), reading.tokens, reading.quality)
         except Unsent as error:
             raise AttemptFailed(_busy(BUSY_RETRY_AFTER), final=False) from error
+        except TooLarge as error:
+            raise AttemptFailed(_failed(), final=True, billable=True) from error
         except Unanswered as error:
-            raise AttemptFailed(_failed(), final=not facts.failures_are_free) from error
+            raise AttemptFailed(
+                _failed(), final=False, billable=not facts.failures_are_free
+            ) from error
         except (BadOrigin, DownloadFailed) as error:
-            raise AttemptFailed(_failed(), final=True) from error
+            raise AttemptFailed(_failed(), final=True, billable=True) from error
         except TimedOut as error:
-            raise AttemptFailed(_timed_out(), final=error.sent) from error
+            free = facts.failures_are_free or not error.sent
+            raise AttemptFailed(_timed_out(), final=error.sent, billable=not free) from error
         except Cancelled as error:
-            raise AttemptFailed(_cancelled(), final=True) from error
+            free = facts.failures_are_free or not error.sent
+            raise AttemptFailed(_cancelled(), final=True, billable=not free) from error
 
     def _file(self, delivery: Delivery, facts: ProviderFacts, attempt: Attempt) -> bytes:
         if not isinstance(delivery.picture, RemoteImage):
@@ -153,8 +191,12 @@ class _VendorFailure(Exception):
     """Carries a vendor's own words to the log."""
 
 
-def _explained(failure: Failure, *, free: bool) -> AttemptFailed:
-    """Return what a vendor's answer means. `free`: the vendor bills no failure at all."""
+def _explained(failure: Failure, *, free: bool, unread: bool) -> AttemptFailed:
+    """Return what a vendor's answer means.
+
+    `free`: the vendor bills no failure at all; `unread`: the answer was no success that can't be
+    read, which is billed all the same.
+    """
     match failure.kind:
         case FailureKind.REFUSED:
             failed = AttemptFailed(_refused(failure), final=True)
@@ -167,7 +209,7 @@ def _explained(failure: Failure, *, free: bool) -> AttemptFailed:
         case FailureKind.FAILED:
             failed = AttemptFailed(_failed(), final=False)
         case FailureKind.UNKNOWN:
-            failed = AttemptFailed(_failed(), final=not free)
+            failed = AttemptFailed(_failed(), final=False, billable=not (free and unread))
     failed.__cause__ = _VendorFailure(f"{failure.kind.value}: {failure.detail}")
     return failed
 

@@ -655,7 +655,7 @@ class Usage(_message.Message):
     input_text_tokens: _builtins.int
     """Those of input_tokens that are text."""
     input_image_tokens: _builtins.int
-    """Those of input_tokens that are pictures."""
+    """Those of input_tokens that are pictures; all that are not told to be text."""
     output_tokens: _builtins.int
     """Tokens of the resulting picture and of reasoning."""
     cost_nanos: _builtins.int

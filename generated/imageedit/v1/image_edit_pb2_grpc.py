@@ -101,8 +101,9 @@ class ImageEditServicer:
 
     def EditImage(self, request, context):
         """Edits one picture, with the pictures inline in request and response. For
-        small pictures: the client's limit on received messages (4 MiB by default)
-        must hold the resulting picture. A repeat may cost again.
+        small pictures: the service takes messages of up to 16 MiB, and the client's
+        own limit on received messages (4 MiB by default) must hold the resulting
+        picture. A repeat may cost again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

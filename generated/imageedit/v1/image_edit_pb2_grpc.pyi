@@ -45,8 +45,9 @@ class ImageEditStub:
     def __new__(cls, channel: _aio.Channel) -> ImageEditAsyncStub: ...
     EditImage: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.EditImageRequest, _image_edit_pb2.EditImageResponse]
     """Edits one picture, with the pictures inline in request and response. For
-    small pictures: the client's limit on received messages (4 MiB by default)
-    must hold the resulting picture. A repeat may cost again.
+    small pictures: the service takes messages of up to 16 MiB, and the client's
+    own limit on received messages (4 MiB by default) must hold the resulting
+    picture. A repeat may cost again.
     """
     StreamEditImage: _grpc.StreamStreamMultiCallable[_image_edit_pb2.StreamEditImageRequest, _image_edit_pb2.StreamEditImageResponse]
     """Edits one picture, with the pictures in chunks both ways. The first message
@@ -89,8 +90,9 @@ class ImageEditAsyncStub(ImageEditStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EditImage: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.EditImageRequest, _image_edit_pb2.EditImageResponse]  # type: ignore[assignment]
     """Edits one picture, with the pictures inline in request and response. For
-    small pictures: the client's limit on received messages (4 MiB by default)
-    must hold the resulting picture. A repeat may cost again.
+    small pictures: the service takes messages of up to 16 MiB, and the client's
+    own limit on received messages (4 MiB by default) must hold the resulting
+    picture. A repeat may cost again.
     """
     StreamEditImage: _aio.StreamStreamMultiCallable[_image_edit_pb2.StreamEditImageRequest, _image_edit_pb2.StreamEditImageResponse]  # type: ignore[assignment]
     """Edits one picture, with the pictures in chunks both ways. The first message
@@ -136,8 +138,9 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_image_edit_pb2.EditImageResponse, _abc.Awaitable[_image_edit_pb2.EditImageResponse]]:
         """Edits one picture, with the pictures inline in request and response. For
-        small pictures: the client's limit on received messages (4 MiB by default)
-        must hold the resulting picture. A repeat may cost again.
+        small pictures: the service takes messages of up to 16 MiB, and the client's
+        own limit on received messages (4 MiB by default) must hold the resulting
+        picture. A repeat may cost again.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,35 @@
+"""Short questions to the service: an answer and its headers, or the HttpError that it means."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import grpc
+
+from gateway_http import errors
+from gateway_http.metadata import Metadata, to_headers
+
+TIMEOUT = 10.0
+"""Seconds."""
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+def ask(
+    method: grpc.UnaryUnaryMultiCallable[Question, Answer], question: Question, metadata: Metadata
+) -> tuple[Answer, dict[str, str]]:
+    """Return the answer to `question` and the headers that it brings; raises HttpError."""
+    try:
+        answer, call = method.with_call(question, timeout=TIMEOUT, metadata=metadata)
+    except grpc.RpcError as error:
+        raise problem(error) from None
+    return answer, to_headers(call.initial_metadata(), call.trailing_metadata())
+
+
+def problem(error: grpc.RpcError) -> errors.HttpError:
+    """Return the answer for a failed call, with the headers that the failure brings."""
+    found = errors.from_call(error)
+    if isinstance(error, grpc.Call):
+        found.headers |= to_headers(error.initial_metadata(), error.trailing_metadata())
+    return found

@@ -1,0 +1,87 @@
+"""One edit's money, from the hold to its end: settled, given back, or booked as a loss."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from server.accounts.ledger import Ending, HoldLost, Ledger, Order
+from server.domain import EditError, Situation
+
+logger = logging.getLogger("imageedit.accounts")
+
+Also = Callable[[Connection], None]
+
+
+class Bill:
+    """The hold of one edit. `submit` is called before the first byte leaves for an upstream."""
+
+    def __init__(self, ledger: Ledger, order: Order, *, also: Also | None = None) -> None:
+        """Take the hold; raises `EditError` when the account or the key does not allow it.
+
+        `also` runs in the same transaction.
+        """
+        self._ledger = ledger
+        self._order = order
+        self._at_risk = False
+        try:
+            ledger.hold(order, also=also)
+        except IntegrityError as error:
+            raise EditError(
+                Situation.BAD_REQUEST,
+                "x-request-id was used before; leave it out, and one is made.",
+                field="x-request-id",
+            ) from error
+
+    def submit(self) -> None:
+        """Record that the upstream may work from now on; raises `EditError` if the hold is gone."""
+        try:
+            self._ledger.submit(self._order.edit_id)
+        except HoldLost as error:
+            raise EditError(
+                Situation.UPSTREAM_BUSY,
+                "The edit took too long to begin; nothing was charged. Try again.",
+                retry_after=1.0,
+            ) from error
+        self._at_risk = True
+
+    def cleared(self) -> None:
+        """Note that the attempt which was submitted surely cost nothing."""
+        self._at_risk = False
+
+    def charge(self, cost: int) -> int:
+        """Return what is charged for an edit that cost `cost`: never more than the hold."""
+        return min(cost, self._order.amount)
+
+    def settle(self, cost: int, ending: Ending, *, also: Also) -> int:
+        """Charge `cost` nano-dollars, the hold at the most, and return what was charged.
+
+        `also` stores the result in the same transaction. Where the edit was given up meanwhile
+        (this process was held up longer than its heartbeat may be late) or the accounts can't be
+        reached, the finished picture is given for nothing, and the sweeper resolves the hold.
+        """
+        try:
+            charged = self._ledger.post(self._order.edit_id, cost, ending, also=also)
+        except (HoldLost, EditError) as error:
+            self._report("not settled", error)
+            charged = 0
+        self._at_risk = False
+        return charged
+
+    def fail(self, ending: Ending, *, loss: int | None = None) -> None:
+        """Give the hold back; what the upstream may bill, at most `loss`, is booked as a loss."""
+        try:
+            if self._at_risk:
+                amount = self._order.amount if loss is None else loss
+                self._ledger.unknown(self._order.edit_id, amount, ending)
+            else:
+                self._ledger.void(self._order.edit_id, ending)
+        except EditError as error:  # the accounts can't be reached; the sweeper does it later
+            self._report("not released", error)
+
+    def _report(self, event: str, error: Exception) -> None:
+        line = {"event": event, "edit_id": self._order.edit_id, "why": type(error).__name__}
+        logger.error(event, extra={"line": line})

@@ -1,0 +1,123 @@
+"""The accounts as the editor meets them: who asks, what they may, and what they asked before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from server.accounts import answers
+from server.accounts.bill import Bill
+from server.accounts.idempotency import Idempotency, Waiter
+from server.accounts.keys import Key, Keys, may_use
+from server.accounts.ledger import Ending, Ledger, Order
+from server.accounts.limits import Limits
+from server.accounts.results import Results
+from server.accounts.store import Store
+from server.accounts.users import Users
+from server.domain import EditError, EditRequest, EditResult, Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An edit's caller: the key, the request's id, and what it says of being a repeat."""
+
+    key: Key
+    request_id: str
+    idempotency_key: str | None = None
+    retry_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All of the accounts."""
+
+    keys: Keys
+    ledger: Ledger
+    idempotency: Idempotency
+    results: Results
+    limits: Limits
+    users: Users
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        limits: Limits,
+        *,
+        owner: str,
+        clock: Callable[[], int],
+        new_id: Callable[[], str],
+        results_bytes: int,
+    ) -> Desk:
+        """Return the accounts in `store` for the running service `owner`."""
+        results = Results(store, clock=clock, quota=results_bytes)
+        return cls(
+            keys=Keys(store, clock, new_id),
+            ledger=Ledger(store, owner=owner, clock=clock, new_id=new_id),
+            idempotency=Idempotency(store, results, clock=clock, pause=time.sleep),
+            results=results,
+            limits=limits,
+            users=Users(store, clock),
+        )
+
+    def admit(self, ticket: Ticket, request: EditRequest) -> None:
+        """Raise `EditError` unless the key may use the model, and the end user may edit."""
+        may_use(ticket.key, request.model)
+        if not request.user:
+            return
+        if self.users.is_blocked(ticket.key.account_id, request.user):
+            raise EditError(Situation.FORBIDDEN, "This user is blocked.", field="user")
+        self.limits.hit_user(ticket.key.account_id, request.user)
+
+    def check(self, key: Key) -> None:
+        """Raise `EditError` where `key` could not edit now for its rate or its balance."""
+        self.limits.check(key)
+        balance = self.ledger.balance(key.account_id)
+        if balance.posted - balance.held <= 0:
+            raise EditError(Situation.NO_CREDIT, "There is no credit left on this account.")
+
+    def replay(self, ticket: Ticket, asked: str, waiter: Waiter) -> EditResult | None:
+        """Return the stored answer of the edit that this one repeats, waiting for it if need be.
+
+        `asked` is the request's fingerprint. Raises the original's `EditError` where it failed.
+        """
+        found = self.idempotency.begin(
+            ticket.key.account_id,
+            asked,
+            key=ticket.idempotency_key,
+            retry_count=ticket.retry_count,
+            waiter=waiter,
+        )
+        return answers.restored(found.facts, found.picture) if found else None
+
+    def hold(self, ticket: Ticket, order: Order) -> Bill:
+        """Return the bill of a new edit, with its hold taken and its idempotency key claimed.
+
+        Raises `EditError`, and `ClaimTaken` where another request claimed the key meanwhile.
+        """
+
+        def claim(connection: Connection) -> None:
+            if ticket.idempotency_key is not None:
+                self.idempotency.claim(
+                    connection,
+                    order.account_id,
+                    ticket.idempotency_key,
+                    order.fingerprint,
+                    order.edit_id,
+                )
+
+        return Bill(self.ledger, order, also=claim)
+
+    def settle(self, ticket: Ticket, bill: Bill, result: EditResult, ending: Ending) -> int:
+        """Charge a finished edit and keep its answer, together; return what was charged."""
+        keep_ms = self.idempotency.keep_ms(ticket.idempotency_key)
+
+        def store(connection: Connection) -> None:
+            self.results.store_result(
+                connection, result.id, answers.facts(result), result.picture.data, keep_ms
+            )
+
+        return bill.settle(result.cost_nanos, ending, also=store)

@@ -1,0 +1,40 @@
+"""What is done about once a minute: stored results that nobody may ask for any more go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from server.accounts.results import Results
+from server.domain import EditError
+
+logger = logging.getLogger("imageedit.accounts")
+
+INTERVAL_SECONDS = 60
+
+
+class Housekeeping:
+    """Purges `results` in a thread of its own, until closed. `clock` returns Unix milliseconds."""
+
+    def __init__(self, results: Results, clock: Callable[[], int]) -> None:
+        self._results = results
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, after the round that is under way."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL_SECONDS):
+            try:
+                self._results.purge(self._clock())
+            except EditError:
+                logger.warning("not purged", extra={"line": {"event": "not purged"}})

@@ -1,0 +1,160 @@
+"""The work of one edit once it is paid for: routes in their order, then the finished picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from server import prompts
+from server.accounts.bill import Bill
+from server.accounts.ledger import Ending
+from server.catalog import Model, Route
+from server.domain import EditError, EditRequest, MaskFidelity, Picture, Situation
+from server.imaging.coverage import CoveragePlane
+from server.imaging.finish import Finished, finish
+from server.imaging.inspect import BadPicture
+from server.sizes import Size, parse_size
+from server.translation import Translation, translate
+from server.upstream.attempts import AttemptFailed, Attempts, Caller, Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An edit that passed every check: what is asked, of which routes, on which pictures."""
+
+    request: EditRequest
+    model: Model
+    routes: tuple[Route, ...]
+    pictures: tuple[Picture, ...]
+    plane: CoveragePlane | None
+    max_pixels: int
+
+    @property
+    def canvas(self) -> Size | None:
+        """The first picture's size, where its own pixels will be put back."""
+        if self.plane is None or self.request.mask_fidelity is MaskFidelity.HINT:
+            return None
+        return self.pictures[0].width, self.pictures[0].height
+
+    def cost(self, delivered: Delivered) -> int:
+        """Return the price of what was delivered, in nano-dollars."""
+        size = parse_size(self.request.size) if self.request.size else None
+        quality = delivered.quality or self.request.quality
+        return self.model.prices.cost(delivered.tokens, quality, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job's success."""
+
+    route: Route
+    translation: Translation
+    delivered: Delivered
+    finished: Finished
+
+
+class Work:
+    """Carries one job out. `clock` returns Unix milliseconds; `bench` bounds work on pixels."""
+
+    def __init__(
+        self,
+        job: Job,
+        attempts: Attempts,
+        bill: Bill,
+        caller: Caller,
+        *,
+        clock: Callable[[], int],
+        bench: AbstractContextManager[object],
+    ) -> None:
+        self._bench = bench
+        self._job = job
+        self._attempts = attempts
+        self._bill = bill
+        self._caller = caller
+        self._clock = clock
+        self._started = clock()
+        self._tried = 0
+        self._route: Route | None = None
+        self.delivered: Delivered | None = None
+
+    def run(self) -> Done:
+        """Return the finished edit; raises the most hopeful `EditError` of its routes."""
+        errors: list[EditError] = []
+        for route in self._job.routes:
+            try:
+                return self._try(route)
+            except AttemptFailed as failure:
+                errors.append(self._retired() if failure.gone else failure.error)
+                if not failure.billable:
+                    self._bill.cleared()
+                if failure.final:
+                    raise errors[-1] from failure
+        raise max(errors, key=lambda error: error.retry_after is not None)
+
+    def ending(self, outcome: str, error: EditError | None = None) -> Ending:
+        """Return what the usage record says of this work, which ends now."""
+        masked = self._job.plane is not None and self._route is not None
+        ending = Ending(
+            outcome=outcome,
+            message=error.message if error else "",
+            field=error.field if error else None,
+            route=f"{self._route.provider}:{self._route.model}" if self._route else "",
+            attempts=self._tried,
+            upstream_ms=self._clock() - self._started,
+            mask_method=self._route.mask_method if masked and self._route else "",
+        )
+        return replace(ending, tokens=self.delivered.tokens) if self.delivered else ending
+
+    def _try(self, route: Route) -> Done:
+        job = self._job
+        translation = translate(job.request, route, canvas=job.canvas)
+        edit = prompts.upstream_edit(
+            job.request.prompt, job.pictures, job.plane, route, translation.fields
+        )
+        self._route = route
+        self._tried += 1
+        self.delivered = self._attempts.fetch(route, edit, self._caller, self._bill.submit)
+        return Done(route, translation, self.delivered, self._finish(self.delivered))
+
+    def _retired(self) -> EditError:
+        """Return what a model's absence at its vendor means: expected, or the operator's fault."""
+        model = self._job.model
+        today = datetime.fromtimestamp(self._clock() // 1000, UTC).date()
+        if model.expiration is not None and model.expiration <= today:
+            return EditError(
+                Situation.MODEL_MISMATCH,
+                f'The model "{model.alias}" was shut down by its vendor on {model.expiration}.'
+                " Choose another; GET /v1/models lists them.",
+                field="model",
+            )
+        return EditError(
+            Situation.UPSTREAM_FAILED,
+            f'The upstream does not offer the model "{model.alias}"; nothing was charged.',
+            field="model",
+        )
+
+    def _finish(self, delivered: Delivered) -> Finished:
+        try:
+            with self._bench:
+                return self._finished(delivered)
+        except BadPicture as error:
+            raise EditError(
+                Situation.UPSTREAM_FAILED,
+                "The upstream answered with something that is no usable picture; nothing was"
+                " charged.",
+            ) from error
+
+    def _finished(self, delivered: Delivered) -> Finished:
+        request = self._job.request
+        return finish(
+            delivered.file,
+            output_format=request.output_format,
+            compression=request.output_compression,
+            size=parse_size(request.size) if request.size else None,
+            original=self._job.pictures[0],
+            plane=self._job.plane,
+            exact=request.mask_fidelity is MaskFidelity.EXACT,
+            max_pixels=self._job.max_pixels,
+        )
