@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from server.accounts.keys import Keys
 from server.accounts.ledger import Ledger
-from server.accounts.store import SchemaError, Store, connect
+from server.accounts.store import SchemaError, Store, open_store
 from server.domain import EditError
 from server.settings import Settings, SettingsError, read_settings
 
@@ -47,13 +47,8 @@ def database() -> Iterator[Store]:
     """Yield the database that IMAGEEDIT_DATABASE_URL names."""
     url = settings().database_url
     with usable():
-        store = connect(url)
+        store = open_store(url)
         try:
-            # As `open_store` does, but given back also where it is not of this version.
-            if store.embedded:
-                store.migrate()
-            else:
-                store.check()
             yield store
         finally:
             store.close()

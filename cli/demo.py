@@ -21,9 +21,9 @@ from cli.stack import Stack, StackError, environment, free_address
     show_default=True,
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
 )
-@click.option("--model", default="openai/gpt-image-2", show_default=True)
+@click.option("--model", help="brand/model; openai/gpt-image-2 where it can be routed.")
 @click.pass_context
-def demo(context: click.Context, *, output: Path, model: str) -> None:
+def demo(context: click.Context, *, output: Path, model: str | None) -> None:
     """Edit a sample picture under a mask, from start to stop; without a provider key, simulated."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = environment()
@@ -33,7 +33,7 @@ def demo(context: click.Context, *, output: Path, model: str) -> None:
     stack = Stack(settings, sandbox=False)
     picture = sample()
     try:
-        with stack, serve.trial() as secret:
+        with serve.trial() as secret, stack:
             serve.announce(stack)
             click.echo(f"picture      {picture.image}\nmask         {picture.mask}")
             click.echo(f"prompt       {PROMPT}\n")
@@ -42,7 +42,7 @@ def demo(context: click.Context, *, output: Path, model: str) -> None:
                 image=picture.image,
                 prompt=PROMPT,
                 mask=picture.mask,
-                model=model,
+                model=model or stack.model(),
                 output=output,
                 key=secret,
                 url=stack.url,

@@ -73,6 +73,8 @@ def edit(
     if output is None:
         raise click.MissingParameter(param_hint="'-o' / '--output'", param_type="option")
     options["output_format"] = _output_format(output)
+    if not output.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     fields: dict[str, str | tuple[str, bytes]] = {"model": model, "prompt": prompt}
     fields |= {name: value for name in PASSED_ON if (value := options.get(name)) is not None}
     fields["image"] = (image.name, image.read_bytes())
@@ -89,12 +91,14 @@ def edit(
     temporary.write_bytes(picture)
     temporary.replace(output)
     if not quiet:
+        unaligned = answer.headers.get("x-mask-method", "").endswith(";unaligned")
         ignored = answer.headers.get("x-ignored-parameters")
         drift = answer.headers.get("x-mask-drift")
         click.echo(
             f"saved {output}: {document['size']} {document['output_format']},"
             f" {len(picture):,} bytes, ${document['usage']['cost']}"
             + (f", mask drift {drift}" if drift else "")
+            + ("; the model changed the framing: the mask protects nothing" * unaligned)
             + (f"; the model ignored {ignored}" if ignored else ""),
             err=True,
         )

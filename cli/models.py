@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import click
 
 from cli.client import call, url_option
@@ -15,11 +17,16 @@ def models(*, url: str) -> None:
     for model in answer.json()["data"]:
         ends = f"  until {model['expiration_date']}" if model["expiration_date"] else ""
         pictures = model["max_input_images"]
-        click.echo(f"{model['id']:<36}{_price(model['pricing']):<34}{pictures:>2} in{ends}")
+        click.echo(f"{model['id']:<36}{_price(model['pricing']):<48}{pictures:>2} in{ends}")
 
 
 def _price(pricing: dict[str, str]) -> str:
-    if "image" in pricing:
-        return f"${pricing['image']} an edit"
-    per_million = (float(price) * 1e6 for price in pricing.values())
-    return "$" + " / ".join(f"{price:g}" for price in per_million) + " per M tokens"
+    words = {"prompt": "text in", "image_token": "picture in", "image_output": "out"}
+    tokens = [
+        f"{word} {Decimal(pricing[name]) * 10**6:f}".rstrip("0").rstrip(".")
+        for name, word in words.items()
+        if name in pricing
+    ]
+    if tokens:
+        return f"$ per M tokens: {', '.join(tokens)}"
+    return f"${pricing['image']} an edit" if "image" in pricing else "by quality and size"

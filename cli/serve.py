@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import click
 
-from cli.database import database, keys_of, ledger_of
+from cli.database import clock, database, keys_of, ledger_of
 from cli.samples import PROMPT, sample
 from cli.stack import Stack, StackError, environment
 
 TRIAL_CREDIT_NANOS = 10 * 10**9
+TRIAL_MS = 7 * 24 * 60 * 60 * 1000
 
 
 @click.command()
@@ -36,19 +37,20 @@ def serve(*, sandbox: bool, trial_key: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stack = Stack(environment(), sandbox=sandbox)
     try:
+        if trial_key:
+            # The key outlives the stack, so that what is under way at the end still may.
+            with trial() as secret, stack:
+                announce(stack)
+                click.echo(f"key          {secret}")
+                click.echo("\nTry it:\n\n" + curl(stack, secret) + "\n")
+                click.echo("Append this to it to get the picture:\n")
+                click.echo("  | jq -r '.data[0].b64_json' | base64 -d > edited.png\n")
+                click.echo("Ctrl-C lets held edits end and stops.")
+                stack.wait()
         with stack:
             announce(stack)
-            if trial_key:
-                with trial() as secret:
-                    click.echo(f"key          {secret}")
-                    click.echo("\nTry it:\n\n" + curl(stack.url, secret) + "\n")
-                    click.echo("Append this to it to get the picture:\n")
-                    click.echo("  | jq -r '.data[0].b64_json' | base64 -d > edited.png\n")
-                    click.echo("Ctrl-C lets held edits end and stops.")
-                    stack.wait()
-            else:
-                click.echo("A key: imageedit keys create --name me")
-                stack.wait()
+            click.echo("A key: imageedit keys create --name me --credits 10.00")
+            stack.wait()
     except StackError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -72,7 +74,8 @@ def announce(stack: Stack) -> None:
 def trial() -> Iterator[str]:
     """Yield a key that lives as long as the block."""
     with database() as store:
-        made, secret = keys_of(store).create("trial")
+        ends = clock() + TRIAL_MS  # should this process be killed
+        made, secret = keys_of(store).create("trial", ends=ends)
         ledger_of(store).top_up(made.account_id, TRIAL_CREDIT_NANOS)
     try:
         yield secret
@@ -81,12 +84,12 @@ def trial() -> Iterator[str]:
             keys_of(store).revoke(made.id)
 
 
-def curl(url: str, secret: str) -> str:
+def curl(stack: Stack, secret: str) -> str:
     """Return a curl command, in one line, that edits the sample picture."""
     picture = sample()
-    words = ["curl", "-s", f"{url}/v1/images/edits", "-H", f"Authorization: Bearer {secret}"]
+    words = ["curl", "-s", f"{stack.url}/v1/images/edits", "-H", f"Authorization: Bearer {secret}"]
     fields = (
-        "model=openai/gpt-image-2",
+        f"model={stack.model()}",
         f"prompt={PROMPT}",
         f"image=@{picture.image}",
         f"mask=@{picture.mask}",

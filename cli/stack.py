@@ -20,6 +20,7 @@ from server.settings import PROVIDER_VARIABLES
 
 START_TIMEOUT = 60.0
 POLL_SECONDS = 0.1
+BEST_KNOWN = "openai/gpt-image-2"
 ORIGINS = "IMAGEEDIT_DOWNLOAD_ORIGINS"
 
 
@@ -58,6 +59,14 @@ class Stack:
         host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 -- a key
         return f"http://{host}:{port}"
 
+    def model(self) -> str:
+        """Return the alias of a model that can edit here, the best known one if it is there."""
+        listed = requests.get(f"{self.url}/v1/models", timeout=10).json()["data"]
+        aliases = [model["id"] for model in listed if "image_edit" in model["capabilities"]]
+        if not aliases:
+            raise StackError("No model can edit here: the catalogue has none for these providers.")
+        return BEST_KNOWN if BEST_KNOWN in aliases else str(aliases[0])
+
     def _address(self) -> str:
         return self.environment.get("IMAGEEDIT_HTTP_ADDRESS") or "127.0.0.1:8080"
 
@@ -66,7 +75,11 @@ class Stack:
         try:
             if self.sandboxed:
                 self._start_sandbox()
-            self._start("server")
+            service = self._start("server", pipe=True)
+            # Its first line says that it listens: before that, another's might answer for it.
+            if service.stdout is None or not service.stdout.readline():
+                service.wait()
+                self._check()
             self._start("gateway_http")
             self._wait_until_ready()
         except BaseException:
@@ -125,6 +138,8 @@ class Stack:
             self._check()
             try:
                 if requests.get(f"{self.url}/readyz", timeout=2).ok:
+                    time.sleep(POLL_SECONDS)  # a front that can't listen ends by now
+                    self._check()
                     return
             except requests.RequestException:
                 pass

@@ -35,7 +35,7 @@ def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Bluepri
                 _check_idempotency_key(request)
                 with _form(request) as filled:
                     wanted = parameters.read(filled.text)
-                    edited = caller.edit(wanted.request, filled)
+                    edited = caller.edit(wanted, filled)
             except form.FormError as error:
                 problem = refused(error.status, error.message, error.field)
                 problem.headers |= earned if early else caller.check_key()
@@ -43,7 +43,7 @@ def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Bluepri
             except HttpError as problem:
                 problem.headers = earned | problem.headers
                 raise
-            headers = edited.headers | render.edit_headers(edited.facts, wanted.ignored)
+            headers = edited.headers | render.edit_headers(edited.facts)
             body = render.edit(edited.facts, edited.picture)
             if edited.facts.edit_id:
                 request.environ[CONFIRM] = partial(caller.confirm, edited.facts.edit_id)

@@ -119,10 +119,10 @@ def from_call(error: grpc.RpcError) -> HttpError:
 def _undescribed(code: grpc.StatusCode, details: str) -> HttpError:
     """Return the answer for an error that gRPC itself made; its texts hold addresses."""
     if code is grpc.StatusCode.UNAVAILABLE:
-        problem = busy("The image service cannot be reached; try again in a moment.")
-        if not details.startswith(_NEVER_SENT):
-            problem.headers["x-should-retry"] = "false"
-        return problem
+        if details.startswith(_NEVER_SENT):
+            return busy("The image service cannot be reached; try again in a moment.")
+        # It broke off in the middle: an upstream may have been paid, so this is no invitation.
+        return _problem("UPSTREAM_ERROR", 502, "The image service broke off.", None)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return _problem("UPSTREAM_ERROR", 504, "The edit took longer than it may.", None)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "received message larger" in details.lower():

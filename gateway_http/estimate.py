@@ -61,7 +61,7 @@ def read(document: Mapping[str, object]) -> EstimateCostRequest:
         raise FormError(f"images must be how many there are, 1 to {MAX_IMAGES}.", "images")
     if not isinstance(masked, bool):
         raise FormError("mask must be true or false: whether there is one.", "mask")
-    edit = parameters.read(text).request
+    edit = parameters.read(text)
     return EstimateCostRequest(
         model=edit.model,
         prompt=edit.prompt,

@@ -68,8 +68,7 @@ class Reader(HeaderReader):
     def _transform_key(self, key_name: bytes) -> bytes:
         if not _TOKEN.fullmatch(key_name):
             raise ValueError("A header's name is malformed.")
-        name: bytes = super()._transform_key(key_name)
-        return name
+        return key_name.title()
 
     def _allow_header(self, key_name: bytes) -> bool:
         # WSGI would confuse it with the one that has a hyphen.

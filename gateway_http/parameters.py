@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gateway_http.form import FormError
 from gateway_http.words import ENUMS, words
@@ -35,15 +34,7 @@ _SIZE = re.compile(r"auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What the text asks for, and which fields of it only a streamed answer can honour."""
-
-    request: EditImageRequest
-    ignored: tuple[str, ...]
-
-
-def read(text: Mapping[str, str]) -> Parameters:
+def read(text: Mapping[str, str]) -> EditImageRequest:
     """Return the parameters in `text`, whose names are all in FIELDS; raises FormError.
 
     What is not given stays unset. Whether model and prompt are usable is the service's question.
@@ -55,7 +46,6 @@ def read(text: Mapping[str, str]) -> Parameters:
     if len(text.get("safety_identifier", "")) > MAX_USER_CHARACTERS:
         message = f"safety_identifier has over {MAX_USER_CHARACTERS} characters."
         raise FormError(message, "safety_identifier")
-    partial_images = _integer(text, "partial_images", 0, 3) or 0
     request = EditImageRequest(
         model=text.get("model", ""),
         prompt=text.get("prompt", ""),
@@ -63,13 +53,14 @@ def read(text: Mapping[str, str]) -> Parameters:
         size=_size(text),
         output_compression=_integer(text, "output_compression", 0, 100),
         seed=_integer(text, "seed", -(10**18), 10**18),
+        partial_images=_integer(text, "partial_images", 0, 3) or 0,
     )
     for name, enum in ENUMS.items():
         allowed = words(enum)
         value = _one_of(text, name, tuple(allowed))
         if value is not None:
             setattr(request, name, allowed[value])
-    return Parameters(request, ("partial_images",) if partial_images else ())
+    return request
 
 
 def _one_of(text: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

@@ -41,11 +41,11 @@ def edit(facts: pb.EditImageResponse, picture: bytes) -> bytes:
     )
 
 
-def edit_headers(facts: pb.EditImageResponse, ignored: Sequence[str]) -> dict[str, str]:
-    """Return the headers that tell how the edit was done; `ignored` are the front's own."""
+def edit_headers(facts: pb.EditImageResponse) -> dict[str, str]:
+    """Return the headers that tell how the edit was done."""
     headers = {}
-    if names := sorted({*facts.ignored_parameters, *ignored}):
-        headers["x-ignored-parameters"] = ", ".join(names)
+    if facts.ignored_parameters:
+        headers["x-ignored-parameters"] = ", ".join(facts.ignored_parameters)
     if facts.HasField("mask_report"):
         report = facts.mask_report
         method = word(pb.MaskMethod.DESCRIPTOR, report.method, "unknown")

@@ -36,6 +36,8 @@ def check_parameters(request: EditRequest, max_pixels: int) -> None:
         raise _bad("image", "is missing; send the picture to edit as PNG, JPEG or WebP")
     if len(request.user) > MAX_USER_CHARACTERS:
         raise _bad("user", f"has over {MAX_USER_CHARACTERS} characters")
+    if "\0" in request.user:
+        raise _bad("user", "holds a NUL character")
     check_size(request, max_pixels)
     _check_range("output_compression", request.output_compression, 100)
     _check_range("seed", request.seed, MAX_SEED)

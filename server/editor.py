@@ -51,22 +51,20 @@ class Editor:
         self._desk.admit(ticket, request)
         routes = checks.routes_that_fit(request, self._catalog.routes(model))
         asked = fingerprint(request)
-        with self._admission.place():
-            replay = self._desk.replay(ticket, asked, caller)
-            if replay is not None:
-                return replay
-            with self._bench:
-                pictures, plane = checks.read_pictures(request, self._max_pixels)
-            job = Job(request, model, routes, pictures, plane, self._max_pixels)
-            try:
-                bill = self._hold(job, ticket, asked)
-            except ClaimTaken:
-                # Another request took the same idempotency key a moment ago: it is the original.
-                return self._desk.replay(ticket, asked, caller) or self.edit(
-                    request, ticket, caller
-                )
-            caller.accepted(model.alias)
-            return self._carry(job, bill, ticket, caller)
+        while True:
+            with self._admission.place():
+                replay = self._desk.replay(ticket, asked, caller)
+                if replay is not None:
+                    return replay
+                with self._bench:
+                    pictures, plane = checks.read_pictures(request, self._max_pixels)
+                job = Job(request, model, routes, pictures, plane, self._max_pixels)
+                try:
+                    bill = self._hold(job, ticket, asked)
+                except ClaimTaken:
+                    continue  # by the original, which came a moment before: now there is a replay
+                caller.accepted(model.alias)
+                return self._carry(job, bill, ticket, caller)
 
     def estimate(self, request: EditRequest) -> tuple[str, int]:
         """Return the model's alias and the most that `request` can cost, in nano-dollars."""
@@ -82,7 +80,7 @@ class Editor:
             key_id=ticket.key.id,
             user=job.request.user,
             model=job.model.alias,
-            amount=_ceiling(job.request, job.model, job.routes, job.canvas),
+            amount=_ceiling(job.request, job.model, job.routes, job.first_size),
             fingerprint=asked,
         )
         return self._desk.hold(ticket, order)

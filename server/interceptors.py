@@ -13,6 +13,7 @@ import grpc
 
 from server.accounts.keys import Keys
 from server.accounts.limits import Allowance, Limits
+from server.accounts.originals import OriginalFailed
 from server.admission import Admission
 from server.calls import Call, current
 from server.domain import EditError, Situation
@@ -105,7 +106,8 @@ class CallInterceptor(grpc.ServerInterceptor):
         except EditError as error:
             code = CODES[error.situation][0].name
             call.facts |= {"reason": reason_name(error.situation), "field": error.field}
-            context.abort_with_status(to_status(error))
+            replayed = isinstance(error, OriginalFailed)
+            context.abort_with_status(to_status(error, replayed=replayed))
         except grpc.RpcError:  # the request's messages broke off
             code = "CANCELLED"
             context.abort_with_status(to_status(_gone()))
@@ -123,12 +125,13 @@ class CallInterceptor(grpc.ServerInterceptor):
         headers = [("x-request-id", call.request_id)]
         try:
             if call.method not in WITHOUT_KEY:
-                call.key = self._keys.check(_bearer(metadata))
-                allowance = self._limits.peek(call.key)
-                headers += _limit_headers(allowance)
-                if call.method in COUNTED:
-                    allowance = self._limits.hit(call.key)
-                    headers[1:] = _limit_headers(allowance)
+                key = call.key = self._keys.check(_bearer(metadata))
+                allowance = Allowance(key.rate_limit, 0)  # what is told when `hit` refuses
+                try:
+                    counted = call.method in COUNTED
+                    allowance = self._limits.hit(key) if counted else self._limits.peek(key)
+                finally:
+                    headers += _limit_headers(allowance)
         finally:
             context.send_initial_metadata(tuple(headers))
 

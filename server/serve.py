@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -207,6 +208,8 @@ def run(settings: Settings) -> int:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, on_signal)
     service.start()
+    sys.stdout.write(f"listening on {service.address}\n")
+    sys.stdout.flush()
     asked.wait()
     try:
         service.drain()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from redis import ConnectionPool
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -161,8 +162,10 @@ def _database(text: str) -> str:
 
 
 def _redis(text: str) -> str:
-    if not text.startswith(("redis://", "rediss://", "redis+unix://")):
-        raise ValueError("is not a URL such as redis://127.0.0.1:6379/0")
+    try:
+        ConnectionPool.from_url(text)
+    except ValueError:
+        raise ValueError("is not a URL such as redis://127.0.0.1:6379/0") from None
     return text
 
 

@@ -39,7 +39,8 @@ def parse_ratio(text: str) -> Size | None:
 
 def same_shape(one: Size, other: Size) -> bool:
     """Tell whether two sizes have one aspect ratio, within 1 %."""
-    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_SHAPE
+    across, along = one[0] * other[1], one[1] * other[0]
+    return abs(across - along) * 100 <= min(across, along)
 
 
 def nearest_listed(wanted: Size, listed: Sequence[str]) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from imageedit.v1.error_reason_pb2 import ErrorReason
 from server.domain import EditError, Situation
 
 DOMAIN = "imageedit.v1"
+DETAILS_KEY = "grpc-status-details-bin"
 # Details over 8 KiB replace the error itself; messages are ours and short, this is the last net.
 MAX_MESSAGE_BYTES = 1_500
 
@@ -72,8 +73,17 @@ def reason_name(situation: Situation) -> str:
     return ErrorReason.Name(CODES[situation][1]).removeprefix("ERROR_REASON_")
 
 
-def to_status(error: EditError) -> grpc.Status:
-    """Return what `context.abort_with_status` takes."""
+@dataclass(frozen=True, slots=True)
+class _Status(grpc.Status):
+    """What `context.abort_with_status` takes; aborting drops what was set as trailing before."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def to_status(error: EditError, *, replayed: bool = False) -> grpc.Status:
+    """Return what `context.abort_with_status` takes; `replayed`: it is an original's error."""
     code, _ = CODES[error.situation]
     number: int = code.value[0]
     metadata = {"limit": error.limit} if error.limit else {}
@@ -95,4 +105,8 @@ def to_status(error: EditError) -> grpc.Status:
     packed = [any_pb2.Any() for _ in details]
     for target, detail in zip(packed, details, strict=True):
         target.Pack(detail)
-    return rpc_status.to_status(status_pb2.Status(code=number, message=message, details=packed))
+    packed_status = status_pb2.Status(code=number, message=message, details=packed)
+    trailing: list[tuple[str, str | bytes]] = [(DETAILS_KEY, packed_status.SerializeToString())]
+    if replayed:
+        trailing.append(("idempotent-replayed", "true"))
+    return _Status(code, message, tuple(trailing))

@@ -36,6 +36,11 @@ class Job:
         """The first picture's size, where its own pixels will be put back."""
         if self.plane is None or self.request.mask_fidelity is MaskFidelity.HINT:
             return None
+        return self.first_size
+
+    @property
+    def first_size(self) -> Size:
+        """The first picture's size."""
         return self.pictures[0].width, self.pictures[0].height
 
     def cost(self, delivered: Delivered) -> int:

@@ -66,7 +66,7 @@ def by_http(gateway: Gateway, edit: Edit) -> requests.Response:
 
 def message(edit: Edit, *, inline: bool) -> pb.EditImageRequest:
     """Return the edit as a message, with or without its pictures."""
-    parameters = read(edit.texts()).request
+    parameters = read(edit.texts())
     if inline:
         parameters.images.extend(pb.Image(data=data) for data in edit.images)
         if edit.mask is not None:

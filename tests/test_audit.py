@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, text
 
 from server.accounts.audit import audit
 from server.accounts.schema import results
-from server.accounts.store import Store
+from server.accounts.store import Store, connect
+from tests.databases import Postgres, sqlite_url
 from tests.ledgers import DELIVERED, FAILED, Bank
 
 pytest_plugins = ("tests.databases",)
@@ -118,6 +121,21 @@ def test_tampering_is_found(store: Store, names: dict[str, str], statement: str,
     findings = audit(store)
     assert any(said.format(**names) in finding for finding in findings), findings
     assert all(finding.endswith(".") for finding in findings)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own for every test: its guards are taken away."""
+    if request.param == "sqlite":
+        store = connect(sqlite_url(tmp_path))
+        store.migrate()
+        store.close()
+        yield sqlite_url(tmp_path)
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.migrated()
+    yield url
+    server.drop(url)
 
 
 def tamper(store: Store, statements: str) -> None:

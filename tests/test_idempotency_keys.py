@@ -53,12 +53,18 @@ def test_a_key_is_read_bare_or_quoted(value: str, key: str) -> None:
     ["", '""', '"', '"a', '"a"b"', '"a";b=1', r'"a\b"', "x" * 256]
     + ['"' + "x" * 256 + '"', "tab\there", "line\n", "é", "\x7f", "\x00"],
 )
-def test_a_malformed_key_is_a_400_that_names_the_header(calls: Calls, value: str) -> None:
-    for ask in (lambda: calls.begin(key=value), lambda: calls.hold(value)):
+def test_a_malformed_key_is_a_400_that_names_the_header(value: str) -> None:
+    with pytest.raises(EditError) as caught:
+        read_key(value)
+    assert caught.value.situation is Situation.BAD_REQUEST
+    assert caught.value.field == "Idempotency-Key"
+
+
+def test_nothing_begins_under_a_malformed_key(calls: Calls) -> None:
+    for ask in (lambda: calls.begin(key=""), lambda: calls.hold("")):
         with pytest.raises(EditError) as caught:
             ask()
         assert caught.value.situation is Situation.BAD_REQUEST
-        assert caught.value.field == "Idempotency-Key"
     assert calls.rows() == []
 
 

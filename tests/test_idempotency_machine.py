@@ -152,7 +152,7 @@ def test_no_call_is_submitted_twice_however_it_is_cut() -> None:
         class OfThisStore(Callers):
             store = opened
 
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             OfThisStore,
             settings=settings(
                 max_examples=40,

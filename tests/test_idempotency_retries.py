@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 
 import pytest
 
@@ -156,25 +158,32 @@ def test_an_answer_is_kept_for_ten_minutes_after_its_end(
         Situation.BUG,
     ],
 )
-@pytest.mark.parametrize("waits", [False, True])
-@pytest.mark.parametrize("billable", [False, True])
-def test_an_error_after_submission_is_given_again(
-    stage: Stage, calls: Calls, situation: Situation, waits: bool, billable: bool
+def test_an_error_after_submission_is_given_again(stage: Stage, situation: Situation) -> None:
+    for waits, billable in product((False, True), repeat=2):
+        calls = stage.account()
+        end = partial(calls.fail, calls.submit(), situation, billable=billable, field="prompt")
+        if waits:
+            stage.act = end
+        else:
+            end()
+        for retry in (1, 2):
+            with pytest.raises(OriginalFailed) as caught:
+                calls.begin(retry=retry)
+            assert caught.value.situation is situation
+            assert (caught.value.message, caught.value.field) == (situation.name, "prompt")
+
+
+@pytest.mark.parametrize(("age", "again"), [(10 * MINUTE, True), (10 * MINUTE + 1, False)])
+def test_an_error_is_given_again_for_ten_minutes(
+    stage: Stage, calls: Calls, age: int, again: bool
 ) -> None:
-    edit_id = calls.submit()
-
-    def end() -> None:
-        calls.fail(edit_id, situation, billable=billable, field="prompt")
-
-    if waits:
-        stage.act = end
+    calls.fail(calls.submit(), Situation.UPSTREAM_FAILED, billable=True)
+    stage.clock.now += age
+    if again:
+        with pytest.raises(OriginalFailed):
+            calls.begin(retry=1)
     else:
-        end()
-    for retry in (1, 2):
-        with pytest.raises(OriginalFailed) as caught:
-            calls.begin(retry=retry)
-        assert caught.value.situation is situation
-        assert (caught.value.message, caught.value.field) == (situation.name, "prompt")
+        assert calls.begin(retry=1) is None
 
 
 @pytest.mark.parametrize(

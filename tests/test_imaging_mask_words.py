@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageDraw
 
-from server.imaging.masks import (
-    CoveragePlane,
-    region_instruction,
-    second_image_instruction,
-)
+from server.imaging.coverage import CoveragePlane
+from server.imaging.mask_words import region_instruction, second_image_instruction
 
 
 def _plane(*box: int) -> CoveragePlane:

@@ -83,11 +83,12 @@ def test_webp_at_its_best_has_no_loss() -> None:
         assert _pixels(result.picture) == image.tobytes()
 
 
-def test_a_picture_that_the_type_cannot_hold_is_refused() -> None:
-    long = encoded(Image.new("L", (16_384, 1)), "PNG")
-    assert finished(long).picture.width == 16_384
-    with pytest.raises(BadPicture, match=r"^is 16384x1 pixels, more than webp can hold: 16383"):
-        finished(long, output_format=WEBP)
+def test_a_side_that_no_type_can_hold_is_refused() -> None:
+    longest = encoded(Image.new("L", (16_383, 1)), "PNG")
+    assert finished(longest, output_format=WEBP).picture.width == 16_383
+    with pytest.raises(BadPicture, match=r"^is 16384x1 pixels, more than 16383 a side") as refusal:
+        finished(encoded(Image.new("L", (16_384, 1)), "PNG"))
+    assert refusal.value.limit == "16383 pixels a side"
 
 
 def test_a_delivered_bomb_is_refused() -> None:
@@ -103,7 +104,6 @@ def test_a_delivered_bomb_is_refused() -> None:
         ((30, 20), (30, 20), True),
         ((60, 40), (60, 40), True),
         ((40, 40), (30, 20), False),
-        ((0, 0), (30, 20), False),
     ],
 )
 def test_a_size_is_reached_where_nothing_is_distorted(

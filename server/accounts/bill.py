@@ -44,7 +44,7 @@ class Bill:
             raise EditError(
                 Situation.UPSTREAM_BUSY,
                 "The edit took too long to begin; nothing was charged. Try again.",
-                retry_after=1.0,
+                retry_after=1,
             ) from error
         self._at_risk = True
 

@@ -132,10 +132,10 @@ results = Table(
     metadata,
     Column("edit_id", ID, ForeignKey("edits.id"), primary_key=True),
     Column("facts", Text, nullable=False),
-    Column("picture", LargeBinary, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
+    Column("picture", LargeBinary, nullable=False),  # last: SQLite reads a row up to what it needs
 )
 
 # The journal: append-only. The amounts of one `event` sum to 0. Ledger accounts are

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from server.domain import EditError, Situation
 
-RETRY_AFTER = 5.0
+RETRY_AFTER = 5
 MIGRATIONS = Path(__file__).with_name("migrations")
 POOL = 16  # connections to a shared database; an edit holds none while its upstream works
 
@@ -57,6 +57,13 @@ class Store:
         """
         with _unreachable(), self._writing.begin() as connection:
             yield connection
+
+    def open(self) -> None:
+        """Migrate an embedded database; raise `SchemaError` for a shared one of another version."""
+        if self.embedded:
+            self.migrate()
+        else:
+            self.check()
 
     def migrate(self) -> None:
         """Bring the database to this version; several processes may try at once."""
@@ -102,10 +109,11 @@ def open_store(url: str) -> Store:
     is not of this version.
     """
     store = connect(url)
-    if store.embedded:
-        store.migrate()
-    else:
-        store.check()
+    try:
+        store.open()
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

@@ -152,10 +152,10 @@ def upgrade() -> None:
         "results",
         sa.Column("edit_id", sa.String(length=36), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
-        sa.Column("picture", sa.LargeBinary(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("picture", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["edit_id"], ["edits.id"], name=op.f("fk_results_edit_id")),
         sa.PrimaryKeyConstraint("edit_id", name=op.f("pk_results")),
     )
