@@ -56,15 +56,19 @@ class Editor:
                 replay = self._desk.replay(ticket, asked, caller)
                 if replay is not None:
                     return replay
-                with self._bench:
-                    pictures, plane = checks.read_pictures(request, self._max_pixels)
-                job = Job(request, model, routes, pictures, plane, self._max_pixels)
                 try:
-                    bill = self._hold(job, ticket, asked)
+                    with self._desk.arrivals.arriving(ticket.key.account_id, asked):
+                        job = self._job(request, model, routes)
+                        bill = self._hold(job, ticket, asked)
                 except ClaimTaken:
                     continue  # by the original, which came a moment before: now there is a replay
                 caller.accepted(model.alias)
                 return self._carry(job, bill, ticket, caller)
+
+    def _job(self, request: EditRequest, model: Model, routes: tuple[Route, ...]) -> Job:
+        with self._bench:
+            pictures, plane = checks.read_pictures(request, self._max_pixels)
+        return Job(request, model, routes, pictures, plane, self._max_pixels)
 
     def estimate(self, request: EditRequest) -> tuple[str, int]:
         """Return the model's alias and the most that `request` can cost, in nano-dollars."""
@@ -82,6 +86,7 @@ class Editor:
             model=job.model.alias,
             amount=_ceiling(job.request, job.model, job.routes, job.first_size),
             fingerprint=asked,
+            claims=ticket.retry_count,
         )
         return self._desk.hold(ticket, order)
 

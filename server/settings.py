@@ -33,8 +33,8 @@ class Settings:
     """
 
     grpc_address: str = "127.0.0.1:50051"
-    database_url: str = DEFAULT_DATABASE_URL
-    redis_url: str | None = None
+    database_url: str = field(default=DEFAULT_DATABASE_URL, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
     user_rate_limit: int | None = None
     results_bytes: int = 2 * 1024**3
     catalog: Path | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from server.accounts import answers
+from server.accounts.arrivals import Arrivals
 from server.accounts.bill import Bill
 from server.accounts.idempotency import Idempotency, Waiter
 from server.accounts.keys import Key, Keys, may_use
@@ -40,6 +41,7 @@ class Desk:
     results: Results
     limits: Limits
     users: Users
+    arrivals: Arrivals
 
     @classmethod
     def open(
@@ -61,6 +63,7 @@ class Desk:
             results=results,
             limits=limits,
             users=Users(store, clock),
+            arrivals=Arrivals(),
         )
 
     def admit(self, ticket: Ticket, request: EditRequest) -> None:
@@ -84,6 +87,8 @@ class Desk:
 
         `asked` is the request's fingerprint. Raises the original's `EditError` where it failed.
         """
+        if ticket.retry_count:
+            self.arrivals.wait(ticket.key.account_id, asked)
         found = self.idempotency.begin(
             ticket.key.account_id,
             asked,

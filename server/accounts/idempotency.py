@@ -155,7 +155,11 @@ class Idempotency:
         edit_id = self._retries.take_any(account_id, fingerprint, retry_count)
         if edit_id is None:
             return None
-        return self._originals.answer(self._originals.ended(edit_id, waiter))
+        original = self._originals.ended(edit_id, waiter)
+        replay = self._originals.answer(original)
+        if replay is None:
+            self._retries.spend(edit_id)
+        return replay
 
     def _missed(self, edit_id: str, retry_count: int) -> bool:
         return retry_count > 0 and self._retries.take(edit_id, retry_count)

@@ -40,6 +40,7 @@ class Order:
     model: str
     amount: int
     fingerprint: str
+    claims: int = 0  # the retry that began it, which is no original of another retry so high
 
 
 _TAKE = insert(edits)
@@ -108,6 +109,7 @@ class Ledger:
                 "hold": order.amount,
                 "created": now,
                 "fingerprint": order.fingerprint,
+                "claims": order.claims,
             }
             connection.execute(_TAKE, _NEW | row)
             journal.book(

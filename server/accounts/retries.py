@@ -15,25 +15,34 @@ from server.accounts.originals import FAILED, POSTED, REPEATABLE, UNDER_WAY
 from server.accounts.results import UNKEYED_MS
 from server.accounts.schema import claims, edits
 from server.accounts.store import Store
+from server.domain import Situation
+
+SPENT = 1_000_000  # above any retry's number
+LONGEST_WAIT_MS = 70_000  # Retry-After is 60 s at the most
 
 _answerable = (edits.c.state == POSTED) | (
     edits.c.submitted.is_not(None) & edits.c.outcome.not_in(REPEATABLE)
 )
+_told_to_come_again = edits.c.outcome == Situation.UPSTREAM_BUSY.value
 # The highest number below the retry's own comes first: an original that retry 1 had is left to
 # retry 2, because it is of no use to another retry 1. So however retries of equal requests
 # arrive, each finds an original, and none runs and pays again. Then pictures before errors: an
-# error, never confirmed, must not hide a picture that was paid.
+# error, never confirmed, must not hide a picture that was paid. Before all: one that was told to
+# come again later. Its retry runs as new, and equal callers then have as many edits as calls.
 _CANDIDATE = (
     select(edits.c.id)
     .where(
         edits.c.account_id == bindparam("account_id"),
         edits.c.fingerprint == bindparam("fingerprint"),
         edits.c.claims < bindparam("number"),
-        edits.c.state.in_(UNDER_WAY) | (edits.c.ended >= bindparam("oldest")) & _answerable,
+        edits.c.state.in_(UNDER_WAY)
+        | (edits.c.ended >= bindparam("oldest")) & _answerable
+        | (edits.c.ended >= bindparam("lately")) & _told_to_come_again,
         ~exists().where(claims.c.account_id == edits.c.account_id, claims.c.edit_id == edits.c.id),
     )
     .order_by(
         edits.c.claims.desc(),
+        case((_told_to_come_again, 0), else_=1),
         case((edits.c.state.in_(FAILED), 1), else_=0),
         edits.c.delivered,
         case((edits.c.state.in_(UNDER_WAY), 1), else_=0),
@@ -45,8 +54,14 @@ _CANDIDATE = (
 _TAKE = (
     update(edits)
     .where(edits.c.id == bindparam("edit_id"), edits.c.claims < bindparam("number"))
-    .values(claims=bindparam("number"), delivered=false())
+    .values(
+        # Who was told to come again comes once; any later retry is of the edit that began then.
+        claims=case((_told_to_come_again, SPENT), else_=bindparam("number")),
+        delivered=false(),
+    )
 )
+
+_SPEND = update(edits).where(edits.c.id == bindparam("edit_id")).values(claims=SPENT)
 
 
 class Retries:
@@ -67,12 +82,18 @@ class Retries:
             "fingerprint": fingerprint,
             "number": number,
             "oldest": self._clock() - UNKEYED_MS,
+            "lately": self._clock() - LONGEST_WAIT_MS,
         }
         while True:
             with self._store.read() as connection:
                 edit_id: str | None = connection.scalar(_CANDIDATE, asked)
             if edit_id is None or self.take(edit_id, number):
                 return edit_id
+
+    def spend(self, edit_id: str) -> None:
+        """Give an edit to no retry any more: the one that waited for it runs as new."""
+        with self._store.write() as connection:
+            connection.execute(_SPEND, {"edit_id": edit_id})
 
     def take(self, edit_id: str, number: int) -> bool:
         """Give an edit to retry `number`; tell whether none of that number or above had it."""

@@ -21,6 +21,7 @@ from server.providers.base import (
     UpstreamEdit,
 )
 from server.upstream.attempt import Attempt
+from server.upstream.discretion import without_quotes
 from server.upstream.download import BadOrigin, DownloadFailed, download
 from server.upstream.session import (
     Cancelled,
@@ -142,7 +143,8 @@ class Attempts:
                 finally:
                     self._live.discard(attempt)
         except AttemptFailed as failure:
-            outcome, detail = failure.error.situation.value, str(failure.__cause__ or "")
+            outcome = failure.error.situation.value
+            detail = without_quotes(str(failure.__cause__ or ""), edit.prompt)
             raise
         finally:
             seconds = time.monotonic() - started
