@@ -20,6 +20,7 @@ from server.settings import PROVIDER_VARIABLES
 
 START_TIMEOUT = 60.0
 POLL_SECONDS = 0.1
+CUT_SECONDS = 10.0
 BEST_KNOWN = "openai/gpt-image-2"
 ORIGINS = "IMAGEEDIT_DOWNLOAD_ORIGINS"
 
@@ -165,14 +166,25 @@ class Stack:
             try:
                 process.wait()
             except KeyboardInterrupt:
-                # The second Ctrl-C: stop now. What was under way is resolved by the service.
-                for other in self._processes.values():
-                    other.kill()
+                # The second Ctrl-C: stop now; the service cuts what is under way and books it.
+                self._cut()
                 raise
             if process.stdout:
                 process.stdout.close()
         if self._log:
             self._log.close()
+
+    def _cut(self) -> None:
+        for module, process in self._processes.items():
+            if module == "server":
+                process.terminate()
+            else:
+                process.kill()
+        service = self._processes["server"]
+        try:
+            service.wait(CUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            service.kill()
 
 
 def free_address() -> str:

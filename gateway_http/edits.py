@@ -30,7 +30,7 @@ def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Bluepri
             caller = Caller(service, outgoing, attempt_timeout)
             # A wrong key is told before anything else, but a small body is cheaper read than asked.
             early = not metadata.has_key(outgoing) or _is_large(request)
-            earned = caller.check_key() if early else {}
+            earned = caller.check_key(before_edit=True) if early else {}
             try:
                 _check_idempotency_key(request)
                 with _form(request) as filled:

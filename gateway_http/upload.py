@@ -47,9 +47,11 @@ class Caller:
         self._metadata = metadata
         self._timeout = attempt_timeout + MARGIN
 
-    def check_key(self) -> dict[str, str]:
+    def check_key(self, *, before_edit: bool = False) -> dict[str, str]:
         """Return the headers that answers to a valid key carry; raises HttpError for another."""
-        _, headers = ask(self._service.images.CheckKey, CheckKeyRequest(), self._metadata)
+        _, headers = ask(
+            self._service.images.CheckKey, CheckKeyRequest(before_edit=before_edit), self._metadata
+        )
         return headers
 
     def edit(self, request: EditImageRequest, form: Form) -> Edited:

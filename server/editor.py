@@ -57,12 +57,11 @@ class Editor:
                 if replay is not None:
                     return replay
                 try:
-                    with self._desk.arrivals.arriving(ticket.key.account_id, asked):
+                    with self._desk.arrivals.arriving((ticket.key.account_id, asked)):
                         job = self._job(request, model, routes)
                         bill = self._hold(job, ticket, asked)
                 except ClaimTaken:
                     continue  # by the original, which came a moment before: now there is a replay
-                caller.accepted(model.alias)
                 return self._carry(job, bill, ticket, caller)
 
     def _job(self, request: EditRequest, model: Model, routes: tuple[Route, ...]) -> Job:
@@ -94,9 +93,11 @@ class Editor:
         """Do the work; whatever happens, the hold is settled, given back or booked as a loss."""
         work = Work(job, self._attempts, bill, caller, clock=self._clock, bench=self._bench)
         try:
+            caller.accepted(job.model.alias)
             done = work.run()
-            result = self._result(job, done, bill, ticket)
-            charged = self._desk.settle(ticket, bill, result, work.ending("delivered"))
+            cost = job.cost(done.delivered)
+            result = self._result(job, done, bill.charge(cost), ticket)
+            charged = self._desk.settle(ticket, bill, result, cost, work.ending("delivered"))
             return replace(result, cost_nanos=charged)
         except BaseException as error:
             known = error if isinstance(error, EditError) else None
@@ -105,7 +106,7 @@ class Editor:
             bill.fail(work.ending(outcome.value, known), loss=paid)
             raise
 
-    def _result(self, job: Job, done: Done, bill: Bill, ticket: Ticket) -> EditResult:
+    def _result(self, job: Job, done: Done, charge: int, ticket: Ticket) -> EditResult:
         finished, delivered = done.finished, done.delivered
         ignored = done.translation.ignored | (set() if finished.size_kept else {"size"})
         asked = "auto" if "quality" in ignored else job.request.quality or "auto"
@@ -120,7 +121,7 @@ class Editor:
             transparent=finished.transparent,
             quality=delivered.quality or asked,
             tokens=delivered.tokens,
-            cost_nanos=bill.charge(job.cost(delivered)),
+            cost_nanos=charge,
             ignored_parameters=tuple(sorted(ignored)),
             mask_report=report,
         )

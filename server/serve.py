@@ -78,7 +78,12 @@ class Service:
         )
         longest_edit = max(LONGEST_EDIT_MS, 3 * round(settings.attempt_timeout * 1000))
         self._heart = Heart(
-            self._store, owner=owner, clock=_now, new_id=_new_id, hold_ttl_ms=longest_edit
+            self._store,
+            owner=owner,
+            clock=_now,
+            new_id=_new_id,
+            hold_ttl_ms=longest_edit,
+            finish=desk.ledger.finish_what_is_left,
         )
         self._housekeeping = Housekeeping(desk.results, _now)
         catalog = catalog_file.load(settings.catalog, PROVIDERS, settings.provider_keys)
@@ -200,6 +205,8 @@ def run(settings: Settings) -> int:
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if asked.is_set():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             raise _StopNow
         asked.set()
 

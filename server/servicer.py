@@ -136,11 +136,12 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         self, request: pb.CheckKeyRequest, context: grpc.ServicerContext
     ) -> pb.CheckKeyResponse:
         """Say what is known of the key, and refuse one that could not edit now."""
-        del request, context
+        del context
         call = current.get()
         key = _key(call)
         # A repeat may have its answer waiting: neither rate nor credit stands before that.
-        if call.idempotency_key is None and call.retry_count == 0:
+        repeat = call.idempotency_key is not None or call.retry_count > 0
+        if request.before_edit and not repeat:
             self._desk.check(key)
         return pb.CheckKeyResponse(key_id=key.id, name=key.name)
 

@@ -79,7 +79,7 @@ class Work:
         self._bill = bill
         self._caller = caller
         self._clock = clock
-        self._started = clock()
+        self._upstream_ms = 0
         self._tried = 0
         self._route: Route | None = None
         self.delivered: Delivered | None = None
@@ -107,7 +107,7 @@ class Work:
             field=error.field if error else None,
             route=f"{self._route.provider}:{self._route.model}" if self._route else "",
             attempts=self._tried,
-            upstream_ms=self._clock() - self._started,
+            upstream_ms=self._upstream_ms,
             mask_method=self._route.mask_method if masked and self._route else "",
         )
         return replace(ending, tokens=self.delivered.tokens) if self.delivered else ending
@@ -120,7 +120,11 @@ class Work:
         )
         self._route = route
         self._tried += 1
-        self.delivered = self._attempts.fetch(route, edit, self._caller, self._bill.submit)
+        began = self._clock()
+        try:
+            self.delivered = self._attempts.fetch(route, edit, self._caller, self._bill.submit)
+        finally:
+            self._upstream_ms += self._clock() - began
         return Done(route, translation, self.delivered, self._finish(self.delivered))
 
     def _retired(self) -> EditError:

@@ -35,7 +35,7 @@ CHANGES = {
 
 def test_a_fingerprint_is_64_hexadecimal_digits_and_does_not_change_between_processes() -> None:
     assert (
-        fingerprint(REQUEST) == "8e486df3349c3e91a35e030400a9b3c2e529810bfd86174c7acd717528b29641"
+        fingerprint(REQUEST) == "497d869155656a225c97da62aa9f2ffd2000ff62b57ba6f6096be67efd0466d5"
     )
 
 

@@ -154,7 +154,6 @@ def test_an_answer_is_kept_for_ten_minutes_after_its_end(
         Situation.BAD_REQUEST,
         Situation.UPSTREAM_FAILED,
         Situation.UPSTREAM_TIMEOUT,
-        Situation.CANCELLED,
         Situation.BUG,
     ],
 )

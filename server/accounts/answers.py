@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from server.domain import EditResult, MaskMethod, MaskReport, Picture, Tokens
@@ -18,9 +18,13 @@ def facts(result: EditResult) -> dict[str, Any]:
 
 
 def restored(document: Mapping[str, Any], data: bytes) -> EditResult:
-    """Return the edit that `facts` was made of, marked as replayed."""
+    """Return the edit that `facts` was made of, marked as replayed.
+
+    What another version of this program stored beside it is passed over.
+    """
     report = document["mask_report"]
-    values = dict(document)
+    known = {field.name for field in fields(EditResult)}
+    values = {name: value for name, value in document.items() if name in known}
     values["picture"] = Picture(data=data, **document["picture"])
     values["tokens"] = Tokens(**document["tokens"])
     values["ignored_parameters"] = tuple(document["ignored_parameters"])

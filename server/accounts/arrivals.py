@@ -1,40 +1,71 @@
-"""Edits on their way to a hold: what a retry must wait for, since nothing of them is stored yet."""
+"""Edits that no row tells of: on their way to a hold, or told to come again before they had one."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-PATIENCE_SECONDS = 30
+from server.domain import EditError
+
+PATIENCE_MS = 30_000
+LONGEST_WAIT_MS = 70_000  # Retry-After is 60 s at the most
+MOST_REFUSALS = 10_000
+
+Asked = tuple[str, str]  # account, fingerprint
 
 
 class Arrivals:
-    """The requests of this process whose pictures are being checked, by account and content."""
+    """What this process knows of equal requests, so that a retry finds its own original.
 
-    def __init__(self) -> None:
-        self._under_way: Counter[tuple[str, str]] = Counter()
+    `clock` returns milliseconds. Other processes that share the database are not known: there a
+    retry that overtakes its original's hold, or follows a refusal, is taken as it comes.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._under_way: Counter[Asked] = Counter()
+        self._refused: deque[tuple[int, Asked]] = deque(maxlen=MOST_REFUSALS)
         self._changed = threading.Condition()
 
     @contextmanager
-    def arriving(self, account_id: str, fingerprint: str) -> Iterator[None]:
-        """Be waited for by equal retries inside the block, which ends with a hold or a refusal."""
-        asked = account_id, fingerprint
+    def arriving(self, asked: Asked) -> Iterator[None]:
+        """Be waited for by equal retries inside the block, which ends with a hold or a refusal.
+
+        A refusal that invites a repeat is remembered: the repeat is no retry of another edit.
+        """
         with self._changed:
             self._under_way[asked] += 1
+        refusal: EditError | None = None
         try:
             yield
+        except EditError as error:
+            refusal = error
+            raise
         finally:
             with self._changed:
+                if refusal is not None and refusal.retry_after is not None:
+                    self._refused.append((self._clock(), asked))
                 self._under_way[asked] -= 1
                 if not self._under_way[asked]:
                     del self._under_way[asked]
                 self._changed.notify_all()
 
-    def wait(self, account_id: str, fingerprint: str) -> None:
-        """Wait until no equal request is on its way to a hold, at most half a minute."""
+    def begins_anew(self, asked: Asked, left: Callable[[], bool]) -> bool:
+        """Tell whether a retry is one of a request that was told to come again.
+
+        Waits for equal requests that are on their way to a hold, as long as the caller is there.
+        """
+        until = self._clock() + PATIENCE_MS
         with self._changed:
-            self._changed.wait_for(
-                lambda: (account_id, fingerprint) not in self._under_way, PATIENCE_SECONDS
-            )
+            while asked in self._under_way and self._clock() < until and not left():
+                self._changed.wait(timeout=1)
+            oldest = self._clock() - LONGEST_WAIT_MS
+            while self._refused and self._refused[0][0] < oldest:
+                self._refused.popleft()
+            for note in self._refused:
+                if note[1] == asked:
+                    self._refused.remove(note)
+                    return True
+        return False

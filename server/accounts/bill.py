@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +17,8 @@ from server.domain import EditError, Situation
 logger = logging.getLogger("imageedit.accounts")
 
 Also = Callable[[Connection], None]
+LOST = "lost"  # as the sweeper calls it: its repeat runs as new
+PAUSES = (0.2, 0.5, 1, 2)  # seconds between the tries to settle a finished edit
 
 
 class Bill:
@@ -59,28 +64,49 @@ class Bill:
     def settle(self, cost: int, ending: Ending, *, also: Also) -> int:
         """Charge `cost` nano-dollars, the hold at the most, and return what was charged.
 
-        `also` stores the result in the same transaction. Where the edit was given up meanwhile
-        (this process was held up longer than its heartbeat may be late) or the accounts can't be
-        reached, the finished picture is given for nothing, and the sweeper resolves the hold.
+        `also` stores the result in the same transaction. Accounts that can't be reached are tried
+        again for some seconds; after that, or where the edit was given up meanwhile (this process
+        was held up longer than its heartbeat may be late), the finished picture is given for
+        nothing, and what was held is booked as a loss as soon as that can be done.
         """
+        charged = 0
         try:
-            charged = self._ledger.post(self._order.edit_id, cost, ending, also=also)
-        except (HoldLost, EditError) as error:
+            charged = self._patiently(
+                lambda: self._ledger.post(self._order.edit_id, cost, ending, also=also)
+            )
+        except HoldLost as error:
             self._report("not settled", error)
-            charged = 0
+        except EditError as error:
+            self._report("not settled", error)
+            self._later(replace(ending, outcome=LOST), cost)
         self._at_risk = False
         return charged
 
     def fail(self, ending: Ending, *, loss: int | None = None) -> None:
         """Give the hold back; what the upstream may bill, at most `loss`, is booked as a loss."""
+        amount = (self._order.amount if loss is None else loss) if self._at_risk else None
         try:
-            if self._at_risk:
-                amount = self._order.amount if loss is None else loss
-                self._ledger.unknown(self._order.edit_id, amount, ending)
-            else:
-                self._ledger.void(self._order.edit_id, ending)
-        except EditError as error:  # the accounts can't be reached; the sweeper does it later
+            self._end(ending, amount)
+        except EditError as error:
             self._report("not released", error)
+            self._later(ending, amount)
+
+    def _end(self, ending: Ending, loss: int | None) -> None:
+        if loss is None:
+            self._ledger.void(self._order.edit_id, ending)
+        else:
+            self._ledger.unknown(self._order.edit_id, loss, ending)
+
+    def _later(self, ending: Ending, loss: int | None) -> None:
+        self._ledger.unfinished.append(partial(self._end, ending, loss))
+
+    def _patiently(self, act: Callable[[], int]) -> int:
+        for pause in PAUSES:
+            try:
+                return act()
+            except EditError:
+                time.sleep(pause)
+        return act()
 
     def _report(self, event: str, error: Exception) -> None:
         line = {"event": event, "edit_id": self._order.edit_id, "why": type(error).__name__}

@@ -18,6 +18,7 @@ from server.accounts.limits import Limits
 from server.accounts.results import Results
 from server.accounts.store import Store
 from server.accounts.users import Users
+from server.accounts.waiting import Waiting
 from server.domain import EditError, EditRequest, EditResult, Situation
 
 
@@ -42,6 +43,7 @@ class Desk:
     limits: Limits
     users: Users
     arrivals: Arrivals
+    waiting: Waiting
 
     @classmethod
     def open(
@@ -63,7 +65,8 @@ class Desk:
             results=results,
             limits=limits,
             users=Users(store, clock),
-            arrivals=Arrivals(),
+            arrivals=Arrivals(clock),
+            waiting=Waiting(),
         )
 
     def admit(self, ticket: Ticket, request: EditRequest) -> None:
@@ -87,15 +90,20 @@ class Desk:
 
         `asked` is the request's fingerprint. Raises the original's `EditError` where it failed.
         """
-        if ticket.retry_count:
-            self.arrivals.wait(ticket.key.account_id, asked)
-        found = self.idempotency.begin(
-            ticket.key.account_id,
-            asked,
-            key=ticket.idempotency_key,
-            retry_count=ticket.retry_count,
-            waiter=waiter,
-        )
+        account_id = ticket.key.account_id
+        if ticket.idempotency_key is None:
+            if ticket.retry_count == 0:
+                return None
+            if self.arrivals.begins_anew((account_id, asked), waiter.left):
+                return None
+        with self.waiting.place(ticket.key):
+            found = self.idempotency.begin(
+                account_id,
+                asked,
+                key=ticket.idempotency_key,
+                retry_count=ticket.retry_count,
+                waiter=waiter,
+            )
         return answers.restored(found.facts, found.picture) if found else None
 
     def hold(self, ticket: Ticket, order: Order) -> Bill:
@@ -116,8 +124,13 @@ class Desk:
 
         return Bill(self.ledger, order, also=claim)
 
-    def settle(self, ticket: Ticket, bill: Bill, result: EditResult, ending: Ending) -> int:
-        """Charge a finished edit and keep its answer, together; return what was charged."""
+    def settle(
+        self, ticket: Ticket, bill: Bill, result: EditResult, cost: int, ending: Ending
+    ) -> int:
+        """Charge a finished edit and keep its answer, together; return what was charged.
+
+        `cost` is in nano-dollars; what it has above the hold is booked as the operator's loss.
+        """
         keep_ms = self.idempotency.keep_ms(ticket.idempotency_key)
 
         def store(connection: Connection) -> None:
@@ -125,4 +138,4 @@ class Desk:
                 connection, result.id, answers.facts(result), result.picture.data, keep_ms
             )
 
-        return bill.settle(result.cost_nanos, ending, also=store)
+        return bill.settle(cost, ending, also=store)

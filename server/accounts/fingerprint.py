@@ -15,9 +15,14 @@ from server.domain import EditRequest
 def fingerprint(request: EditRequest) -> str:
     """Return 64 hexadecimal digits, the same for requests that are equal in every field.
 
-    SHA-256 over JSON: every field by its name, pictures and mask as digests of their files.
+    SHA-256 over JSON: every field by its name, pictures and mask as digests of their files. What is
+    left at its default is left out, so that a field added later changes no fingerprint.
     """
-    asked = {field.name: _plain(getattr(request, field.name)) for field in fields(request)}
+    asked = {
+        field.name: _plain(getattr(request, field.name))
+        for field in fields(request)
+        if getattr(request, field.name) != field.default
+    }
     return _digest(json.dumps(asked, sort_keys=True).encode())
 
 

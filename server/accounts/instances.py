@@ -28,10 +28,15 @@ _REMOVE = delete(instances).where(instances.c.id == bindparam("by"))
 _FORGET = delete(instances).where(instances.c.heartbeat < bindparam("oldest"))
 
 
+def _nothing() -> None:
+    """Stand in for what nobody left unfinished."""
+
+
 class Heart:
     """The heartbeat of one instance, `owner`, and its sweeper, in one thread.
 
-    `clock` returns Unix milliseconds, `new_id` a fresh UUID; `hold_ttl_ms` is as for `sweep`.
+    `clock` returns Unix milliseconds, `new_id` a fresh UUID; `hold_ttl_ms` is as for `sweep`;
+    `finish` is what to do at each beat that the database takes.
     """
 
     def __init__(
@@ -43,8 +48,10 @@ class Heart:
         new_id: Callable[[], str],
         interval_ms: int = INTERVAL_MS,
         hold_ttl_ms: int = HOLD_TTL_MS,
+        finish: Callable[[], None] = _nothing,
     ) -> None:
         self._store = store
+        self._finish = finish
         self._owner = owner
         self._clock = clock
         self._new_id = new_id
@@ -80,6 +87,7 @@ class Heart:
         """
         try:
             self.beat()
+            self._finish()
             since = self._steady_since
             if since is None or self._clock() - since < GRACE_MS:
                 return 0

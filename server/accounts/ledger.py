@@ -7,6 +7,7 @@ the database can't be used; nothing was changed then.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,6 +76,8 @@ class Ledger:
     ) -> None:
         self._store = store
         self._owner = owner
+        # Endings that could not be written when they came, for the heart to try again.
+        self.unfinished: deque[Callable[[], None]] = deque(maxlen=10_000)
         self._clock = clock
         self._new_id = new_id
 
@@ -122,6 +125,12 @@ class Ledger:
             )
             if also is not None:
                 also(connection)
+
+    def finish_what_is_left(self) -> None:
+        """Write the endings that could not be written; raises `EditError` where one still can't."""
+        while self.unfinished:
+            self.unfinished[0]()
+            self.unfinished.popleft()
 
     def submit(self, edit_id: str) -> None:
         """Commit that the upstream may bill from now on; again is nothing. Raises `HoldLost`."""

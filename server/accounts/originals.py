@@ -18,7 +18,7 @@ FAILED = ("voided", "unknown")
 POSTED = "posted"
 # Failures after which the caller's repeat runs as new: resolved after a crash, or surely unbilled
 # and worth another try.
-REPEATABLE = ("lost", Situation.UPSTREAM_BUSY.value)
+REPEATABLE = ("lost", Situation.UPSTREAM_BUSY.value, Situation.CANCELLED.value)
 # Seconds between two looks at an original; it may be carried by another process.
 FIRST_PAUSE, LAST_PAUSE = 0.05, 0.25
 

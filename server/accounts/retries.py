@@ -18,6 +18,7 @@ from server.accounts.store import Store
 from server.domain import Situation
 
 SPENT = 1_000_000  # above any retry's number
+SDK_BACKOFF_MS = 15_000  # their own waits are 8 s at the most
 LONGEST_WAIT_MS = 70_000  # Retry-After is 60 s at the most
 
 _answerable = (edits.c.state == POSTED) | (
@@ -36,7 +37,9 @@ _CANDIDATE = (
         edits.c.fingerprint == bindparam("fingerprint"),
         edits.c.claims < bindparam("number"),
         edits.c.state.in_(UNDER_WAY)
-        | (edits.c.ended >= bindparam("oldest")) & _answerable
+        | (edits.c.ended >= bindparam("oldest")) & _answerable & ~edits.c.delivered
+        # A proxy may have swallowed what seems delivered; an SDK then asks again within seconds.
+        | (edits.c.ended >= bindparam("just_now")) & _answerable
         | (edits.c.ended >= bindparam("lately")) & _told_to_come_again,
         ~exists().where(claims.c.account_id == edits.c.account_id, claims.c.edit_id == edits.c.id),
     )
@@ -83,6 +86,7 @@ class Retries:
             "number": number,
             "oldest": self._clock() - UNKEYED_MS,
             "lately": self._clock() - LONGEST_WAIT_MS,
+            "just_now": self._clock() - SDK_BACKOFF_MS,
         }
         while True:
             with self._store.read() as connection:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -39,6 +41,8 @@ class Store:
         self.engine = engine
         # SQLite must take its write lock at the begin: a read that turns into a write can't wait.
         self._writing = engine.execution_options(immediate=True)
+        # Its own waiting is by sleeping and trying, which starves some: threads queue here instead.
+        self._turn = threading.Lock() if self.embedded else nullcontext()
 
     @property
     def embedded(self) -> bool:
@@ -61,7 +65,7 @@ class Store:
 
         Raises `EditError` (UPSTREAM_BUSY) when the database can't be used.
         """
-        with _unreachable(), self._writing.begin() as connection:
+        with _unreachable(), self._turn, self._writing.begin() as connection:
             yield connection
 
     def open(self) -> None:
@@ -78,7 +82,12 @@ class Store:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310271)")
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise SchemaError(
+                    f"The database is of a version that this program does not know: {error}."
+                ) from None
 
     def check(self) -> None:
         """Raise `SchemaError` unless the database is of this version."""

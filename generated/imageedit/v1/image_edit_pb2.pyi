@@ -800,12 +800,19 @@ class CheckKeyRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    BEFORE_EDIT_FIELD_NUMBER: _builtins.int
+    before_edit: _builtins.bool
+    """Whether an edit is about to be sent: a key that could not edit now, for its
+    rate or its balance, is then refused as the edit would be.
+    """
     def __init__(
         self,
+        *,
+        before_edit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_edit", b"before_edit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

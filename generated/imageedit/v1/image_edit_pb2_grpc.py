@@ -134,9 +134,8 @@ class ImageEditServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckKey(self, request, context):
-        """Checks the calling key and whether it could edit now, and does nothing
-        else. The HTTP front asks this before it reads a large body or complains
-        about a bad one.
+        """Checks the calling key and does nothing else. The HTTP front asks this
+        before it reads a large body or complains about a bad one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

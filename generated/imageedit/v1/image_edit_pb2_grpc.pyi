@@ -60,9 +60,8 @@ class ImageEditStub:
     GetModel: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.GetModelRequest, _image_edit_pb2.GetModelResponse]
     """Returns one model that can be routed now."""
     CheckKey: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.CheckKeyRequest, _image_edit_pb2.CheckKeyResponse]
-    """Checks the calling key and whether it could edit now, and does nothing
-    else. The HTTP front asks this before it reads a large body or complains
-    about a bad one.
+    """Checks the calling key and does nothing else. The HTTP front asks this
+    before it reads a large body or complains about a bad one.
     """
     EstimateCost: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.EstimateCostRequest, _image_edit_pb2.EstimateCostResponse]
     """Says what an edit costs at the most: what would be held for it."""
@@ -105,9 +104,8 @@ class ImageEditAsyncStub(ImageEditStub):
     GetModel: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.GetModelRequest, _image_edit_pb2.GetModelResponse]  # type: ignore[assignment]
     """Returns one model that can be routed now."""
     CheckKey: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.CheckKeyRequest, _image_edit_pb2.CheckKeyResponse]  # type: ignore[assignment]
-    """Checks the calling key and whether it could edit now, and does nothing
-    else. The HTTP front asks this before it reads a large body or complains
-    about a bad one.
+    """Checks the calling key and does nothing else. The HTTP front asks this
+    before it reads a large body or complains about a bad one.
     """
     EstimateCost: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.EstimateCostRequest, _image_edit_pb2.EstimateCostResponse]  # type: ignore[assignment]
     """Says what an edit costs at the most: what would be held for it."""
@@ -177,9 +175,8 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         request: _image_edit_pb2.CheckKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_edit_pb2.CheckKeyResponse, _abc.Awaitable[_image_edit_pb2.CheckKeyResponse]]:
-        """Checks the calling key and whether it could edit now, and does nothing
-        else. The HTTP front asks this before it reads a large body or complains
-        about a bad one.
+        """Checks the calling key and does nothing else. The HTTP front asks this
+        before it reads a large body or complains about a bad one.
         """
 
     @_abc_1.abstractmethod
