@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from uuid import UUID, uuid4
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway_http import credits as balance
-from gateway_http import edits, errors, estimate, metadata, models, operations
-from gateway_http.asking import ask
+from gateway_http import edits, errors, estimate, models, operations
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.journal import Journal
 from gateway_http.metrics import Metrics
 from gateway_http.observe import ROUTE, Observer
 from gateway_http.settings import Settings
-from imageedit.v1.image_edit_pb2 import CheckKeyRequest
 
 
 def create_app(
@@ -44,13 +41,13 @@ def create_app(
     app.register_blueprint(balance.blueprint(service))
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(operations.blueprint(service, drain, metrics.registry))
-    _identify(app, new_id, service)
+    _identify(app, new_id)
     _shape_errors(app, journal)
     app.wsgi_app = Observer(app.wsgi_app, journal, metrics, clock)  # type: ignore[method-assign] # Flask's documented way
     return app
 
 
-def _identify(app: Flask, new_id: Callable[[], UUID], service: Service) -> None:
+def _identify(app: Flask, new_id: Callable[[], UUID]) -> None:
     @app.before_request
     def begin() -> None:
         g.request_id = str(new_id())
@@ -60,14 +57,6 @@ def _identify(app: Flask, new_id: Callable[[], UUID], service: Service) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id
-        outgoing = metadata.to_call(request.headers, g.request_id)
-        told = "X-RateLimit-Limit" in response.headers
-        if metadata.has_key(outgoing) and not told and response.status_code not in {401, 502, 503}:
-            # Answers that need no key tell a valid one of its rate too (contract, headers).
-            with suppress(errors.HttpError):
-                response.headers.update(
-                    ask(service.images.CheckKey, CheckKeyRequest(), outgoing)[1]
-                )
         return response
 
 

@@ -60,7 +60,7 @@ ASKS = [
     Ask("an unknown model", 400, 1, edit=of(model="acme/unknown")),
     Ask("no picture in the file", 400, 1, edit=replace(EDIT, images=(b"GIF89a",))),
     Ask("no credit", 402, 1, edit=EDIT, credit=0),
-    Ask("no credit for a large edit", 402, 1, edit=replace(EDIT, images=(LARGE,)), credit=0),
+    Ask("no credit for a large edit", 402, 0, edit=replace(EDIT, images=(LARGE,)), credit=0),
     Ask("another model", 403, 1, edit=EDIT, models=("qwen/qwen-image-edit",)),
     Ask("a bad form: a field", 400, 0, edit=of(unknown="x")),
     Ask("a bad form: a value", 400, 0, edit=of(n="2")),

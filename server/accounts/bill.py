@@ -18,7 +18,7 @@ logger = logging.getLogger("imageedit.accounts")
 
 Also = Callable[[Connection], None]
 LOST = "lost"  # as the sweeper calls it: its repeat runs as new
-PAUSES = (0.2, 0.5, 1, 2)  # seconds between the tries to settle a finished edit
+PAUSES = (1, 1, 2)  # seconds between the tries to settle a finished edit
 
 
 class Bill:
