@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import re
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -179,11 +181,23 @@ def test_a_long_edit_tells_that_it_is_under_way(gateway: Gateway) -> None:
     assert 4 < events[1].progress.elapsed_seconds < 7
 
 
+@pytest.fixture
+def handshaking(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway whose upstream never ends the TLS handshake: nothing is ever sent."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        environment = {
+            "OPENAI_API_KEY": "none",
+            "OPENAI_BASE_URL": f"https://127.0.0.1:{mute.getsockname()[1]}/v1",
+        }
+        with Gateway(environment, tmp_path) as gateway:
+            yield gateway
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_caller_that_cancels_frees_its_place_and_the_upstream(
-    gateway: Gateway, chunked: bool
+    handshaking: Gateway, chunked: bool
 ) -> None:
-    edit = Edit({"prompt": "sepia [sandbox silent]"})
+    gateway, edit = handshaking, Edit()
     admission = gateway.service._admission
     with gateway.stub() as stub:
         if chunked:
