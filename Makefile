@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check gen fresh lint format types contracts breaking golden samples clean
+.PHONY: help run demo test check gen fresh lint format types contracts breaking golden pictures samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
 WORKERS ?= 2
@@ -88,6 +88,9 @@ breaking: $(VENV)/.dev ## Check that the protos break no caller of BASE (main)
 
 golden: $(VENV)/.dev ## Rewrite what the providers' golden cases expect; the diff is the review
 	$(BIN)/python -m tests.rewrite_golden
+
+pictures: demo ## Render the README's picture from what the demo made
+	$(BIN)/python -m sandbox.triptych docs/samples/landscape.png docs/samples/landscape-mask.png edited.png docs/pictures/before-mask-after.png
 
 samples: $(VENV)/.run ## Render the sample pictures into docs/samples
 	$(BIN)/python -m sandbox.samples docs/samples
