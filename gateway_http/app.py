@@ -10,13 +10,15 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway_http import credits as balance
-from gateway_http import edits, errors, estimate, models, operations
+from gateway_http import edits, errors, estimate, metadata, models, operations
+from gateway_http.asking import ask
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.journal import Journal
 from gateway_http.metrics import Metrics
 from gateway_http.observe import ROUTE, Observer
 from gateway_http.settings import Settings
+from imageedit.v1.image_edit_pb2 import CheckKeyRequest
 
 
 def create_app(
@@ -42,7 +44,7 @@ def create_app(
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(operations.blueprint(service, drain, metrics.registry))
     _identify(app, new_id)
-    _shape_errors(app, journal)
+    _shape_errors(app, service, journal)
     app.wsgi_app = Observer(app.wsgi_app, journal, metrics, clock)  # type: ignore[method-assign] # Flask's documented way
     return app
 
@@ -60,7 +62,7 @@ def _identify(app: Flask, new_id: Callable[[], UUID]) -> None:
         return response
 
 
-def _shape_errors(app: Flask, journal: Journal) -> None:
+def _shape_errors(app: Flask, service: Service, journal: Journal) -> None:
     @app.errorhandler(errors.HttpError)
     def known(problem: errors.HttpError) -> Response:
         return _response(problem)
@@ -72,7 +74,9 @@ def _shape_errors(app: Flask, journal: Journal) -> None:
             return _response(errors.bug())
         target = f"{request.method[:20]} {request.path[:100]}"
         messages = {404: f"There is no {target}.", 405: f"{target}: the method is not allowed."}
-        response = _response(errors.refused(status, messages.get(status, f"{error.name}.")))
+        problem = errors.refused(status, messages.get(status, f"{error.name}."))
+        problem.headers |= _limits(service)
+        response = _response(problem)
         response.headers.extend(
             (name, value) for name, value in error.get_headers() if name == "Allow"
         )
@@ -82,6 +86,17 @@ def _shape_errors(app: Flask, journal: Journal) -> None:
     def unknown(error: Exception) -> Response:
         journal.bug(error, g.request_id)
         return _response(errors.bug())
+
+
+def _limits(service: Service) -> dict[str, str]:
+    """Return the headers of a valid key's answers, for one that no call to the service made."""
+    outgoing = metadata.to_call(request.headers, g.request_id)
+    if not metadata.has_key(outgoing):
+        return {}
+    try:
+        return ask(service.images.CheckKey, CheckKeyRequest(), outgoing)[1]
+    except errors.HttpError:
+        return {}
 
 
 def _response(problem: errors.HttpError) -> Response:

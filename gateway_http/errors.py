@@ -33,6 +33,9 @@ REASONS: dict[str, tuple[int, str, str]] = {
 }
 """HTTP status, type and code by ErrorReason, without its prefix (contract, section 1)."""
 
+NEVER = {"x-should-retry": "false"}
+"""Where a repeat could pay twice or cannot help; OpenAI's SDKs obey it."""
+
 # These say that the connection was never made, so nothing can have been paid.
 _NEVER_SENT = ("failed to connect to all addresses", "DNS resolution failed")
 
@@ -81,6 +84,8 @@ def refused(status: int, message: str, param: str | None = None) -> HttpError:
         codes.get(status, "invalid_request_error"),
         message,
         param=param,
+        # The same request is refused again, unless it was only too slow.
+        headers={} if status == 408 else NEVER,
     )
 
 
@@ -138,8 +143,8 @@ def _problem(
         seconds = MAX_RETRY_AFTER if delay is None else math.ceil(delay)
         headers["Retry-After"] = str(min(max(seconds, 1), MAX_RETRY_AFTER))
     may_help = status in {429, 503} and delay is not None and delay <= MAX_RETRY_AFTER
-    if (status in {402, 429} or status >= 500) and not may_help:
-        headers["x-should-retry"] = "false"
+    if not may_help:
+        headers |= NEVER
     _, kind, code = REASONS[reason]
     return HttpError(status, kind, code, message, param=param, headers=headers)
 

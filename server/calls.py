@@ -27,6 +27,11 @@ class Call:
     bytes_out: int = 0
     facts: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it says that it may repeat an earlier call, whose answer may be waiting."""
+        return self.idempotency_key is not None or self.retry_count > 0
+
     def log(self, code: str) -> None:
         """Write the call's one line: never a prompt, a picture, a key or a `user`."""
         line = {

@@ -50,7 +50,7 @@ class Editor:
         model = self._catalog.find_editor(request.model)
         self._desk.admit(ticket, request)
         routes = checks.routes_that_fit(request, self._catalog.routes(model))
-        asked = fingerprint(request)
+        asked, counted = fingerprint(request), False
         while True:
             with self._admission.place():
                 replay = self._desk.replay(ticket, asked, caller)
@@ -58,6 +58,9 @@ class Editor:
                     return replay
                 try:
                     with self._desk.arrivals.arriving((ticket.key.account_id, asked)):
+                        if not counted:
+                            self._desk.count(ticket)
+                            counted = True
                         job = self._job(request, model, routes)
                         bill = self._hold(job, ticket, asked)
                 except ClaimTaken:

@@ -6,13 +6,14 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
 
-from server.accounts.keys import Keys
-from server.accounts.limits import Allowance, Limits
+from server.accounts.desk import Desk
+from server.accounts.keys import Key
+from server.accounts.limits import Allowance
 from server.accounts.originals import OriginalFailed
 from server.admission import Admission
 from server.calls import Call, current
@@ -31,12 +32,9 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 class CallInterceptor(grpc.ServerInterceptor):
     """Wraps the handlers of our service; others, such as health, pass untouched."""
 
-    def __init__(
-        self, keys: Keys, limits: Limits, admission: Admission, new_id: Callable[[], str]
-    ) -> None:
-        self._keys = keys
+    def __init__(self, desk: Desk, admission: Admission, new_id: Callable[[], str]) -> None:
+        self._desk = desk
         self._admission = admission
-        self._limits = limits
         self._new_id = new_id
 
     def intercept_service(
@@ -124,16 +122,26 @@ class CallInterceptor(grpc.ServerInterceptor):
         """Check the key and its rate, and send the metadata that every answer begins with."""
         headers = [("x-request-id", call.request_id)]
         try:
-            if call.method not in WITHOUT_KEY:
-                key = call.key = self._keys.check(_bearer(metadata))
-                allowance = Allowance(key.rate_limit, 0)  # what is told when `hit` refuses
-                try:
-                    counted = call.method in COUNTED
-                    allowance = self._limits.hit(key) if counted else self._limits.peek(key)
-                finally:
-                    headers += _limit_headers(allowance)
+            if call.method in WITHOUT_KEY:
+                # Nobody is refused here, but who has a valid key is told of its limit everywhere.
+                with suppress(EditError):
+                    headers += _limit_headers(self._desk.limits.peek(self._key(metadata)))
+                return
+            key = call.key = self._key(metadata)
+            allowance = Allowance(key.rate_limit, 0)  # what is told when the count refuses
+            try:
+                # What may be a repeat is counted once it is known to be none.
+                if call.method in COUNTED and not call.repeats:
+                    allowance = self._desk.count_first(key)
+                else:
+                    allowance = self._desk.limits.peek(key)
+            finally:
+                headers += _limit_headers(allowance)
         finally:
             context.send_initial_metadata(tuple(headers))
+
+    def _key(self, metadata: dict[str, Any]) -> Key:
+        return self._desk.keys.check(_bearer(metadata))
 
     def _request_id(self, metadata: dict[str, Any]) -> str:
         """Return the id that our front made, or a new one."""

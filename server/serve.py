@@ -105,7 +105,7 @@ class Service:
         )
         self._server = grpc.server(
             ThreadPoolExecutor(settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
-            interceptors=[CallInterceptor(desk.keys, desk.limits, self._admission, _new_id)],
+            interceptors=[CallInterceptor(desk, self._admission, _new_id)],
             options=[
                 ("grpc.max_receive_message_length", MAX_UNARY_BYTES),
                 ("grpc.max_send_message_length", -1),

@@ -139,10 +139,8 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         del context
         call = current.get()
         key = _key(call)
-        # A repeat may have its answer waiting: neither rate nor credit stands before that.
-        repeat = call.idempotency_key is not None or call.retry_count > 0
-        if request.before_edit and not repeat:
-            self._desk.check(key)
+        if request.before_edit:
+            self._desk.check(_ticket(call))
         return pb.CheckKeyResponse(key_id=key.id, name=key.name)
 
     def EstimateCost(  # noqa: N802 -- protobuf's name

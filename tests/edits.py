@@ -45,8 +45,10 @@ class Told:
     message: str
 
 
-def by_http(gateway: Gateway, edit: Edit) -> requests.Response:
-    """Ask the front."""
+def by_http(
+    gateway: Gateway, edit: Edit, headers: Mapping[str, str] | None = None
+) -> requests.Response:
+    """Ask the front, with `headers` beside those of every edit."""
     name = "image" if len(edit.images) == 1 else "image[]"
     # Text fields among the files keep the form multipart when there is no picture.
     files: list[tuple[str, tuple[str | None, str | bytes]]] = [
@@ -55,11 +57,11 @@ def by_http(gateway: Gateway, edit: Edit) -> requests.Response:
     files += [(name, (f"{index}.png", data)) for index, data in enumerate(edit.images)]
     if edit.mask is not None:
         files.append(("mask", ("mask.png", edit.mask)))
-    headers = {"authorization": f"Bearer {gateway.key if edit.key is None else edit.key}"}
+    key = gateway.key if edit.key is None else edit.key
     return requests.post(
         f"{gateway.url}/v1/images/edits",
         files=files,
-        headers=headers if edit.key != "" else {},
+        headers={**({"authorization": f"Bearer {key}"} if key else {}), **(headers or {})},
         timeout=60,
     )
 

@@ -107,14 +107,16 @@ class Calls:
         retry: int = 0,
         fingerprint: str = FINGERPRINT,
         waiter: Waiter | None = None,
+        sure: bool = False,
     ) -> Replay | None:
-        return self.idempotency.begin(
-            self.account_id,
-            fingerprint,
-            key=key,
-            retry_count=retry,
-            waiter=waiter or Patience(),
-        )
+        waiter = waiter or Patience()
+        if key is not None:
+            return self.idempotency.by_key(self.account_id, key, fingerprint, retry, waiter)
+        if retry:
+            return self.idempotency.by_content(
+                self.account_id, fingerprint, retry, waiter, sure=sure
+            )
+        return None
 
     def hold(self, key: str | None = None, fingerprint: str = FINGERPRINT) -> str:
         """Return the id of a new edit; raises `ClaimTaken`."""

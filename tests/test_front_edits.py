@@ -168,7 +168,7 @@ def test_a_field_that_is_refused(
     assert says in error["message"]
     assert error["type"] == error["code"] == "invalid_request_error"
     assert answer.headers["X-RateLimit-Remaining"] == "59"
-    assert "x-should-retry" not in answer.headers
+    assert answer.headers["x-should-retry"] == "false"
     assert "x-evil" not in answer.headers
     assert fake.methods == ["CheckKey"]
 

@@ -259,6 +259,7 @@ def test_what_follows_an_unread_body_is_no_request(fake: FakeServicer, front: Fr
 
 
 EXPECTED = {"content-type", "content-length", "date", "server", "connection", "x-request-id",
+            "x-should-retry",
             "x-ratelimit-limit", "x-ratelimit-remaining", "x-ignored-parameters"}  # fmt: skip
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 hostile = st.text(max_size=10).map(lambda text: f"{text}\r\nx-evil: 1\r\n\r\n{text}")

@@ -190,8 +190,8 @@ def test_who_waited_for_one_that_was_never_sent_runs_as_new(stage: Stage, calls:
     calls.hold(KEY)
 
 
-def test_a_failed_edit_runs_anew_when_asked_for_anew(calls: Calls) -> None:
-    calls.fail(calls.submit(KEY), Situation.UPSTREAM_FAILED, billable=True)
+def test_a_definite_failure_runs_anew_when_asked_for_anew(calls: Calls) -> None:
+    calls.fail(calls.submit(KEY), Situation.UPSTREAM_FAILED)
     assert calls.begin(key=KEY) is None
     picture = calls.post(calls.submit(KEY), KEY)
     replay = calls.begin(key=KEY)
@@ -200,8 +200,27 @@ def test_a_failed_edit_runs_anew_when_asked_for_anew(calls: Calls) -> None:
     assert len(calls.submissions) == 2
 
 
+@pytest.mark.parametrize("retry", [0, 1, 2])
+def test_an_unknown_outcome_keeps_its_key(calls: Calls, retry: int) -> None:
+    """The vendor may have billed it, so nothing under this key is sent a second time."""
+    calls.fail(calls.submit(KEY), Situation.UPSTREAM_TIMEOUT, billable=True)
+    for _ in range(3):
+        with pytest.raises(OriginalFailed) as caught:
+            calls.begin(key=KEY, retry=retry)
+        assert caught.value.situation is Situation.UPSTREAM_TIMEOUT
+    with pytest.raises(ClaimTaken):
+        calls.hold(KEY)
+
+
+@pytest.mark.parametrize("retry", [0, 1])
+def test_an_edit_that_a_crash_left_open_runs_anew(calls: Calls, retry: int) -> None:
+    calls.lose(calls.submit(KEY))
+    assert calls.begin(key=KEY, retry=retry) is None
+    calls.post(calls.submit(KEY), KEY)
+
+
 def test_an_automatic_retry_of_a_failed_edit_gets_the_error_that_it_missed(calls: Calls) -> None:
-    calls.fail(calls.submit(KEY), Situation.UPSTREAM_FAILED, billable=True)
+    calls.fail(calls.submit(KEY), Situation.UPSTREAM_FAILED)
     for retry in (1, 2):
         with pytest.raises(OriginalFailed) as caught:
             calls.begin(key=KEY, retry=retry)

@@ -73,7 +73,7 @@ def test_of_takeovers_at_once_one_gets_the_key(store: Store, age: int) -> None:
     for turn in range(4):
         first = calls.submit(f"key {turn}")
         if age == 1:
-            calls.fail(first, Situation.UPSTREAM_FAILED, billable=True)
+            calls.fail(first, Situation.UPSTREAM_FAILED)
     clock.now += age
 
     def hold(number: int) -> int:
@@ -134,7 +134,7 @@ def test_thousands_of_random_calls_submit_once_a_key(store: Store) -> None:
             if not fails:
                 pictures.append((key, calls.post(edit_id, key)))
                 return
-            calls.fail(edit_id, Situation.UPSTREAM_FAILED, billable=True)
+            calls.fail(edit_id, Situation.UPSTREAM_FAILED)
 
     to_fail = len(failing & set(asked))
     at_once(8, lambda number: [call(instances[number % 4], key) for key in asked[number::8]])
@@ -143,7 +143,7 @@ def test_thousands_of_random_calls_submit_once_a_key(store: Store) -> None:
     assert len(set(pictures)) == len(set(asked))
     assert len(submissions) == len(set(asked)) + to_fail
     states = Counter(row.state for row in instances[0].rows())
-    assert states == {"posted": len(set(asked)), "unknown": to_fail}
+    assert states == {"posted": len(set(asked)), "voided": to_fail}
     assert audit(store) == []
 
 

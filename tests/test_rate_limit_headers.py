@@ -53,7 +53,7 @@ ESTIMATE = "/v1/images/edits/estimate"
 ASKS = [
     Ask("an edit", 200, 1, edit=EDIT),
     Ask("a large edit", 200, 1, edit=replace(EDIT, images=(LARGE,))),
-    Ask("a replay", 200, 1, edit=EDIT, repeated=True),
+    Ask("a replay", 200, 0, edit=EDIT, repeated=True),
     Ask("an upstream that fails", 502, 1, edit=of(prompt="[sandbox error500]")),
     Ask("an upstream that is busy", 503, 1, edit=of(prompt="[sandbox error429]")),
     Ask("a refused content", 400, 1, edit=of(prompt="[sandbox moderation]")),
@@ -70,7 +70,7 @@ ASKS = [
     Ask("a bad estimate", 400, 0, path=ESTIMATE, json={"size": 1}),
     Ask("an estimate of nothing", 400, 0, path=ESTIMATE, json={"model": "a/b", "prompt": "x"}),
 ]
-# No key is asked for here, and none that comes along is looked at.
+# No key is needed here, but one that comes along is looked at.
 WITHOUT_KEY = [
     get("the models", 200, "/v1/models"),
     get("a model", 200, f"/v1/models/{MODEL}"),
@@ -78,6 +78,8 @@ WITHOUT_KEY = [
     get("no such page", 404, "/v1/nowhere"),
     get("no such method", 405, "/v1/images/edits"),
 ]
+# These tell of this process alone, to machines.
+OF_THE_PROCESS = [get(path, 200, path) for path in ("/healthz", "/metrics", "/openapi.json")]
 
 
 def key_for(gateway: Gateway, ask: Ask) -> str:
@@ -120,7 +122,7 @@ def remaining(gateway: Gateway, key: str) -> int:
     return left
 
 
-@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.name)
+@pytest.mark.parametrize("ask", ASKS + WITHOUT_KEY, ids=lambda ask: ask.name)
 def test_every_answer_to_a_valid_key_tells_the_limit(gateway: Gateway, ask: Ask) -> None:
     found = answer(gateway, ask, key_for(gateway, ask))
     assert found.status_code == ask.status
@@ -151,12 +153,45 @@ def test_nothing_is_told_without_a_valid_key(
     assert not set(NAMES) & set(found.headers)
 
 
-@pytest.mark.parametrize("ask", WITHOUT_KEY, ids=lambda ask: ask.name)
-def test_nothing_is_told_where_no_key_is_asked_for(gateway: Gateway, ask: Ask) -> None:
-    for key in (key_for(gateway, ask), None):
-        found = answer(gateway, ask, key)
-        assert found.status_code == ask.status
-        assert not set(NAMES) & set(found.headers)
+@pytest.mark.parametrize("make", [lambda: None, new_key, lambda: "sk-nonsense"])
+@pytest.mark.parametrize("ask", WITHOUT_KEY + OF_THE_PROCESS, ids=lambda ask: ask.name)
+def test_where_no_key_is_needed_a_wrong_one_is_passed_over(
+    gateway: Gateway, ask: Ask, make: Callable[[], str | None]
+) -> None:
+    found = answer(gateway, ask, make())
+    assert found.status_code == ask.status
+    assert not set(NAMES) & set(found.headers)
+
+
+def test_what_tells_of_the_process_looks_at_no_key(gateway: Gateway) -> None:
+    for ask in OF_THE_PROCESS:
+        assert not set(NAMES) & set(answer(gateway, ask, key_for(gateway, ask)).headers)
+
+
+@pytest.mark.parametrize("images", [EDIT.images, (LARGE,)], ids=["small", "large"])
+def test_a_stored_answer_is_given_however_little_is_left(
+    gateway: Gateway, images: tuple[bytes, ...]
+) -> None:
+    """And a first edit under another key is refused as without one."""
+    secret = paid_key(gateway.store, rate_limit=1)[1]
+    edit = replace(EDIT, key=secret, images=images)
+    key = {"Idempotency-Key": new_id()}
+    first = by_http(gateway, edit, headers=key)
+    assert first.status_code == 200
+    for _ in range(3):
+        again = by_http(gateway, edit, headers=key)
+        assert (again.status_code, again.content) == (200, first.content)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert told(again) == (1, 0)
+    refused = by_http(gateway, edit, headers={"Idempotency-Key": new_id()})
+    assert (refused.status_code, told(refused)) == (429, (1, 0))
+
+
+def test_repeats_have_a_limit_of_their_own(gateway: Gateway) -> None:
+    secret = paid_key(gateway.store, rate_limit=1)[1]
+    edit, key = replace(EDIT, key=secret), {"Idempotency-Key": new_id()}
+    statuses = [by_http(gateway, edit, headers=key).status_code for _ in range(12)]
+    assert statuses == [200] * 10 + [429] * 2
 
 
 def test_a_burst_counts_down_to_nothing_and_is_then_refused(gateway: Gateway) -> None:

@@ -41,15 +41,15 @@ def fault(words: str, status: int, **facts: Any) -> Told:
 
 REFUSED, BEGUN = {"never": True}, {"never": True, "billable": 1}
 TOLD = {
-    "unknown key": Told(401, who="nobody"),
+    "unknown key": Told(401, who="nobody", never=True),
     "no credit": Told(402, who="poor", never=True),
-    "field": Told(400, fields={"n": "2"}),
-    "picture": Told(400, fields={"picture": "broken.png"}),
-    "model": Told(400, fields={"model": "acme/unknown"}),
-    "too large": Told(413, fields={"picture": "bomb.png"}),
+    "field": Told(400, never=True, fields={"n": "2"}),
+    "picture": Told(400, never=True, fields={"picture": "broken.png"}),
+    "model": Told(400, never=True, fields={"model": "acme/unknown"}),
+    "too large": Told(413, never=True, fields={"picture": "bomb.png"}),
     "busy upstream": fault("error429", 503, waits=True),
     "overloaded upstream": fault("error503", 503, waits=True),
-    "moderation": fault("moderation", 400),
+    "moderation": fault("moderation", 400, **REFUSED),
     "our key refused": fault("error401", 502, **REFUSED),
     "our balance used up": fault("quota", 502, **REFUSED),
     **{

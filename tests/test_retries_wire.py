@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import grpc
@@ -15,6 +16,7 @@ from sandbox.server import SandboxServer
 from server.accounts.audit import audit
 from tests.customers import ONE, RETRY, Customer, customer, post
 from tests.edits import Edit, message, told_by_grpc
+from tests.paid_keys import paid_key
 from tests.retry_cases import LARGE
 from tests.running import CHUNK, Gateway, eventually, stream_messages
 from tests.sdk_pictures import MODEL, PHOTO
@@ -181,3 +183,26 @@ def test_the_retry_of_a_refused_attempt_gets_no_other_call_s_picture(
     assert post(who, words, RETRY).status_code == 200
     tally = who.tally(sandbox)
     assert (tally.billable, tally.charges) == (2, 2)
+
+
+def test_the_retry_of_an_attempt_refused_for_its_rate_gets_no_other_call_s_picture(
+    gateway: Gateway, sandbox: SandboxServer
+) -> None:
+    """Nobody read what it asked for, so only its coming again tells that it is no other's retry."""
+    made, secret = paid_key(gateway.store, rate_limit=1)
+    who = Customer(gateway, made.account_id, secret, uuid.uuid4().hex)
+    assert post(who).status_code == 200
+    assert post(who).status_code == 429
+    replayed = []
+    for _ in range(2):
+        assert eventually(lambda: all(edit.delivered for edit in who.edits()), seconds=8)
+        # A new key of the same account has a minute of its own.
+        made, secret = gateway.keys.rotate(made.id, overlap_ms=60_000)
+        answer = post(replace(who, key=secret), headers=RETRY)
+        assert answer.status_code == 200
+        replayed.append("idempotent-replayed" in answer.headers)
+        del answer  # it keeps its connection, whose end says that it arrived
+    # It came; what is asked for after it is a picture that some proxy lost.
+    assert replayed == [False, True]
+    tally = who.tally(sandbox)
+    assert (tally.submissions, tally.charges) == (2, 2)

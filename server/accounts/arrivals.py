@@ -27,6 +27,7 @@ class Arrivals:
         self._clock = clock
         self._under_way: Counter[Asked] = Counter()
         self._refused: deque[tuple[int, Asked]] = deque(maxlen=MOST_REFUSALS)
+        self._refused_unread: deque[tuple[int, str]] = deque(maxlen=MOST_REFUSALS)
         self._changed = threading.Condition()
 
     @contextmanager
@@ -69,3 +70,32 @@ class Arrivals:
                     self._refused.remove(note)
                     return True
         return False
+
+    @contextmanager
+    def refusing(self, account_id: str) -> Iterator[None]:
+        """Remember a refusal inside the block, which comes before anyone read what is asked.
+
+        Its repeat can't be told from a retry of another edit. So as long as it has not come, no
+        retry of the account is given what seems delivered.
+        """
+        try:
+            yield
+        except EditError as error:
+            if error.retry_after is not None:
+                with self._changed:
+                    self._refused_unread.append((self._clock(), account_id))
+            raise
+
+    def was_refused(self, account_id: str) -> bool:
+        """Tell whether a repeat of an unread request of the account is still to come."""
+        oldest = self._clock() - LONGEST_WAIT_MS
+        with self._changed:
+            return any(at >= oldest and who == account_id for at, who in self._refused_unread)
+
+    def came_again(self, account_id: str) -> None:
+        """Note that such a repeat came."""
+        with self._changed:
+            for note in self._refused_unread:
+                if note[1] == account_id:
+                    self._refused_unread.remove(note)
+                    return

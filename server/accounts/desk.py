@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from server.accounts import answers
 from server.accounts.arrivals import Arrivals
 from server.accounts.bill import Bill
-from server.accounts.idempotency import Idempotency, Waiter
+from server.accounts.idempotency import Idempotency, Replay, Waiter
 from server.accounts.keys import Key, Keys, may_use
 from server.accounts.ledger import Ending, Ledger, Order
-from server.accounts.limits import Limits
+from server.accounts.limits import Allowance, Limits
 from server.accounts.results import Results
 from server.accounts.store import Store
 from server.accounts.users import Users
@@ -30,6 +30,11 @@ class Ticket:
     request_id: str
     idempotency_key: str | None = None
     retry_count: int = 0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it may repeat an earlier edit."""
+        return self.idempotency_key is not None or self.retry_count > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,21 @@ class Desk:
             raise EditError(Situation.FORBIDDEN, "This user is blocked.", field="user")
         self.limits.hit_user(ticket.key.account_id, request.user)
 
-    def check(self, key: Key) -> None:
-        """Raise `EditError` where `key` could not edit now for its rate or its balance."""
-        self.limits.check(key)
+    def count_first(self, key: Key) -> Allowance:
+        """Count an edit that repeats none; raises `EditError` (LIMITED)."""
+        with self.arrivals.refusing(key.account_id):
+            return self.limits.hit(key)
+
+    def check(self, ticket: Ticket) -> None:
+        """Raise `EditError` where an edit could not begin now for its key's rate or balance.
+
+        A repeat may have its answer waiting: neither stands before that.
+        """
+        key = ticket.key
+        if ticket.retry_count > 0 or self.idempotency.knows(key.account_id, ticket.idempotency_key):
+            return
+        with self.arrivals.refusing(key.account_id):
+            self.limits.check(key)
         balance = self.ledger.balance(key.account_id)
         if balance.posted - balance.held <= 0:
             raise EditError(Situation.NO_CREDIT, "There is no credit left on this account.")
@@ -90,21 +107,31 @@ class Desk:
 
         `asked` is the request's fingerprint. Raises the original's `EditError` where it failed.
         """
-        account_id = ticket.key.account_id
-        if ticket.idempotency_key is None:
-            if ticket.retry_count == 0:
-                return None
-            if self.arrivals.begins_anew((account_id, asked), waiter.left):
-                return None
+        if not ticket.repeats:
+            return None
+        self.limits.hit_repeat(ticket.key)
         with self.waiting.place(ticket.key):
-            found = self.idempotency.begin(
-                account_id,
-                asked,
-                key=ticket.idempotency_key,
-                retry_count=ticket.retry_count,
-                waiter=waiter,
-            )
+            found = self._original(ticket, asked, waiter)
         return answers.restored(found.facts, found.picture) if found else None
+
+    def _original(self, ticket: Ticket, asked: str, waiter: Waiter) -> Replay | None:
+        account_id, number = ticket.key.account_id, ticket.retry_count
+        if ticket.idempotency_key is not None:
+            return self.idempotency.by_key(
+                account_id, ticket.idempotency_key, asked, number, waiter
+            )
+        if self.arrivals.begins_anew((account_id, asked), waiter.left):
+            return None
+        refused = self.arrivals.was_refused(account_id)
+        found = self.idempotency.by_content(account_id, asked, number, waiter, sure=refused)
+        if found is None and refused:
+            self.arrivals.came_again(account_id)
+        return found
+
+    def count(self, ticket: Ticket) -> None:
+        """Count an edit that turned out to repeat none; raises `EditError` (LIMITED)."""
+        if ticket.repeats:
+            self.limits.hit(ticket.key)
 
     def hold(self, ticket: Ticket, order: Order) -> Bill:
         """Return the bill of a new edit, with its hold taken and its idempotency key claimed.

@@ -8,12 +8,20 @@ are how variants are made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from server.accounts.idempotency_key import HEADER, read_key
-from server.accounts.originals import FAILED, POSTED, OriginalFailed, Originals, Replay, Waiter
+from server.accounts.originals import (
+    POSTED,
+    REPEATABLE,
+    OriginalFailed,
+    Originals,
+    Replay,
+    Waiter,
+)
 from server.accounts.results import KEYED_MS, UNKEYED_MS, Results
 from server.accounts.retries import Retries
 from server.accounts.schema import claims, edits
@@ -22,7 +30,12 @@ from server.domain import EditError, Situation
 
 __all__ = ["ClaimTaken", "Idempotency", "OriginalFailed", "Replay", "Waiter"]
 
-_FIND = select(claims.c.fingerprint, claims.c.edit_id, edits.c.state).where(
+# A definite failure gives its key back. An unknown outcome keeps it, for the vendor may have billed
+# it, unless a crash or an operator's stop left it open.
+_gave_back = (edits.c.state == "voided") | (
+    (edits.c.state == "unknown") & edits.c.outcome.in_(REPEATABLE)
+)
+_FIND = select(claims.c.fingerprint, claims.c.edit_id, _gave_back.label("gave_back")).where(
     claims.c.edit_id == edits.c.id,
     claims.c.account_id == bindparam("account_id"),
     claims.c.key == bindparam("key"),
@@ -37,7 +50,7 @@ _TAKE_OVER = (
         or_(
             claims.c.created <= bindparam("oldest"),
             (claims.c.fingerprint == bindparam("asked"))
-            & exists().where(edits.c.id == claims.c.edit_id, edits.c.state.in_(FAILED)),
+            & exists().where(edits.c.id == claims.c.edit_id, _gave_back),
         ),
     )
     .values(fingerprint=bindparam("asked"), edit_id=bindparam("by"), created=bindparam("now"))
@@ -69,36 +82,18 @@ class Idempotency:
         self._originals = Originals(store, results, pause)
         self._retries = Retries(store, clock)
 
-    def begin(
-        self,
-        account_id: str,
-        request_fingerprint: str,
-        *,
-        key: str | None,
-        retry_count: int,
-        waiter: Waiter,
-    ) -> Replay | None:
-        """Return the stored answer of the edit that a request repeats; `None`: it runs as new.
-
-        `key` is the header's value as it came, `retry_count` what the SDK says in
-        x-stainless-retry-count, 0 for a first attempt. An original that is under way is waited for.
-        Raises `OriginalFailed` with the original's error, and `EditError` for a malformed key
-        (BAD_REQUEST), one that stands for another request (IDEMPOTENCY_REUSED), and when `waiter`
-        leaves or runs out of time (CANCELLED, UPSTREAM_TIMEOUT).
-        """
-        if key is not None:
-            return self._by_key(account_id, read_key(key), request_fingerprint, retry_count, waiter)
-        if retry_count > 0:
-            return self._by_content(account_id, request_fingerprint, retry_count, waiter)
-        return None
+    def knows(self, account_id: str, key: str | None) -> bool:
+        """Tell whether an edit is stored under `key`, the header's value as it came."""
+        return key is not None and self._find(account_id, read_key(key)) is not None
 
     def claim(
         self, connection: Connection, account_id: str, key: str, fingerprint: str, edit_id: str
     ) -> None:
         """Let `key` stand for a new edit, in the transaction that takes its hold.
 
-        Raises `ClaimTaken` where the key stands for another edit that neither failed nor is older
-        than 24 hours, and `EditError` for a malformed key; the transaction must then roll back.
+        Raises `ClaimTaken` where the key stands for another edit, one that did not give it back
+        and is not older than 24 hours, and `EditError` for a malformed key; the transaction must
+        then roll back.
         """
         now = self._clock()
         key = read_key(key)
@@ -121,22 +116,29 @@ class Idempotency:
         with self._store.write() as connection:
             connection.execute(_CONFIRM, {"of_account": account_id, "edit_id": edit_id})
 
-    def _by_key(
-        self, account_id: str, key: str, fingerprint: str, retry_count: int, waiter: Waiter
+    def by_key(
+        self, account_id: str, key: str, request_fingerprint: str, retry_count: int, waiter: Waiter
     ) -> Replay | None:
-        asked = {"account_id": account_id, "key": key, "oldest": self._clock() - KEYED_MS}
-        with self._store.read() as connection:
-            claim = connection.execute(_FIND, asked).one_or_none()
+        """Return the stored answer of the edit under `key`; `None`: the request runs as new.
+
+        `key` is the header's value as it came, `retry_count` what the SDK says in
+        x-stainless-retry-count, 0 for a first attempt. An original that is under way is waited for.
+        Raises `OriginalFailed` with the original's error, and `EditError` for a malformed key
+        (BAD_REQUEST), one that stands for another request (IDEMPOTENCY_REUSED), and when `waiter`
+        leaves or runs out of time (CANCELLED, UPSTREAM_TIMEOUT).
+        """
+        claim = self._find(account_id, read_key(key))
         if claim is None:
             return None
-        if claim.fingerprint != fingerprint:
+        if claim.fingerprint != request_fingerprint:
             raise EditError(
                 Situation.IDEMPOTENCY_REUSED,
                 f"This {HEADER} was used for another request within 24 hours; use a new one.",
                 field=HEADER,
             )
-        # A failed edit runs anew when asked for anew; an automatic retry gets the error it missed.
-        if claim.state in FAILED and not self._missed(claim.edit_id, retry_count):
+        # What gave its key back runs anew when asked for anew; an automatic retry gets the error
+        # that it missed.
+        if claim.gave_back and not self._missed(claim.edit_id, retry_count):
             return None
         original = self._originals.ended(claim.edit_id, waiter)
         replay = self._originals.answer(original)
@@ -149,10 +151,21 @@ class Idempotency:
             )
         return replay
 
-    def _by_content(
-        self, account_id: str, fingerprint: str, retry_count: int, waiter: Waiter
+    def by_content(
+        self,
+        account_id: str,
+        request_fingerprint: str,
+        retry_count: int,
+        waiter: Waiter,
+        *,
+        sure: bool = False,
     ) -> Replay | None:
-        edit_id = self._retries.take_any(account_id, fingerprint, retry_count)
+        """Return the stored answer of the edit that an automatic retry without a key repeats.
+
+        `None`: it runs as new. `sure`: what seems delivered is not taken for it. Raises as `by_key`
+        does.
+        """
+        edit_id = self._retries.take_any(account_id, request_fingerprint, retry_count, sure=sure)
         if edit_id is None:
             return None
         original = self._originals.ended(edit_id, waiter)
@@ -160,6 +173,11 @@ class Idempotency:
         if replay is None:
             self._retries.spend(edit_id)
         return replay
+
+    def _find(self, account_id: str, key: str) -> Any | None:
+        asked = {"account_id": account_id, "key": key, "oldest": self._clock() - KEYED_MS}
+        with self._store.read() as connection:
+            return connection.execute(_FIND, asked).one_or_none()
 
     def _missed(self, edit_id: str, retry_count: int) -> bool:
         return retry_count > 0 and self._retries.take(edit_id, retry_count)

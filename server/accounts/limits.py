@@ -32,6 +32,8 @@ REDIS_TIMEOUT_MS = 250
 REDIS_CONNECTIONS = 32
 AGAIN_MS = 5_000  # Redis is left alone that long after it failed
 WARN_MS = 60_000
+REPEATS = 10
+"""Repeats that a key may send for each edit of its rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,16 @@ class Limits:
         if not admitted:
             raise _limited(item, wait, "This key may send")
         return Allowance(key.rate_limit, remaining)
+
+    def hit_repeat(self, key: Key) -> None:
+        """Count a request that may repeat another; raises `EditError` (LIMITED).
+
+        Repeats use up none of the key's rate, yet each costs an upload.
+        """
+        item = _per_minute(key.rate_limit * REPEATS, "repeat")
+        admitted, _, wait = self._ask(item, key.id, hit=True)
+        if not admitted:
+            raise _limited(item, wait, "This key may repeat")
 
     def peek(self, key: Key) -> Allowance:
         """Return what `key` may do, without counting."""

@@ -74,11 +74,13 @@ class Retries:
         self._store = store
         self._clock = clock
 
-    def take_any(self, account_id: str, fingerprint: str, number: int) -> str | None:
+    def take_any(
+        self, account_id: str, fingerprint: str, number: int, *, sure: bool = False
+    ) -> str | None:
         """Return the id of an edit for retry `number` alone, `None` when there is none.
 
         It has no idempotency key and is under way, or ended within 10 minutes with an answer that
-        may be given again.
+        may be given again. `sure`: leave out what was delivered, for all that can be known.
         """
         asked = {
             "account_id": account_id,
@@ -86,7 +88,7 @@ class Retries:
             "number": number,
             "oldest": self._clock() - UNKEYED_MS,
             "lately": self._clock() - LONGEST_WAIT_MS,
-            "just_now": self._clock() - SDK_BACKOFF_MS,
+            "just_now": self._clock() + (LONGEST_WAIT_MS if sure else -SDK_BACKOFF_MS),
         }
         while True:
             with self._store.read() as connection:
