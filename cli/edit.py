@@ -68,6 +68,7 @@ def edit(
     if dry_run:
         priced = {"model": model, "prompt": prompt, "images": 1, "mask": mask is not None}
         priced |= {name: value for name in ("size", "quality") if (value := options[name])}
+        priced |= {"image_size": size} if (size := _size(image)) else {}
         click.echo(f"at most ${_most(url, key, priced)}")
         return
     if output is None:
@@ -110,6 +111,20 @@ def _most(url: str, key: str, priced: dict[str, object]) -> str:
     upload = Upload(json.dumps(priced).encode(), lambda _count: None)
     answer = call("POST", f"{url.rstrip('/')}/v1/images/edits/estimate", headers, upload)
     return str(answer.json(parse_float=str, parse_int=str)["max_cost"])
+
+
+def _size(image: Path) -> str | None:
+    """Return a picture's "WIDTHxHEIGHT", `None` for a file that the service will complain about."""
+    # Slow to import, and rarely asked.
+    from server.imaging.bad_picture import BadPicture  # noqa: PLC0415
+    from server.imaging.decode import measure  # noqa: PLC0415
+
+    try:
+        file = measure(image.read_bytes(), sys.maxsize)
+    except BadPicture:
+        return None
+    width, height = file.upright_size
+    return f"{width}x{height}"
 
 
 def _output_format(output: Path) -> str:

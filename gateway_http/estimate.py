@@ -18,8 +18,10 @@ from imageedit.v1.image_edit_pb2 import CheckKeyRequest, EstimateCostRequest
 MAX_BODY = 1_048_576
 """Bytes: a prompt of 32,000 characters fits, however it is escaped."""
 TEXTS = ("model", "prompt", "size", "quality")
-FIELDS = frozenset({*TEXTS, "images", "mask"})
-"""The names of all members of the JSON; texts mean what they mean in the form of an edit."""
+IMAGE_SIZE = "image_size"
+FIELDS = frozenset({*TEXTS, IMAGE_SIZE, "images", "mask"})
+"""The names of all members of the JSON; texts mean what they mean in the form of an edit, and
+`image_size` is the first picture's "WIDTHxHEIGHT"."""
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -50,7 +52,7 @@ def read(document: Mapping[str, object]) -> EstimateCostRequest:
             raise FormError(f"{name[:64]!r} is not a field of an estimate.", name[:64] or None)
     given = {name: value for name, value in document.items() if value is not None}
     text: dict[str, str] = {}
-    for name in TEXTS:
+    for name in (*TEXTS, IMAGE_SIZE):
         value = given.get(name, "")
         if not isinstance(value, str):
             raise FormError(f"{name} must be a text.", name)
@@ -61,6 +63,7 @@ def read(document: Mapping[str, object]) -> EstimateCostRequest:
         raise FormError(f"images must be how many there are, 1 to {MAX_IMAGES}.", "images")
     if not isinstance(masked, bool):
         raise FormError("mask must be true or false: whether there is one.", "mask")
+    image_size = text.pop(IMAGE_SIZE, None)
     edit = parameters.read(text)
     return EstimateCostRequest(
         model=edit.model,
@@ -69,6 +72,7 @@ def read(document: Mapping[str, object]) -> EstimateCostRequest:
         quality=edit.quality,
         image_count=images,
         masked=masked,
+        image_size=image_size,
     )
 
 

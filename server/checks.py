@@ -16,7 +16,7 @@ from server.domain import (
 from server.imaging.coverage import CoveragePlane
 from server.imaging.inspect import BadPicture, read_picture
 from server.imaging.masks import read_mask
-from server.sizes import parse_size
+from server.sizes import Size, parse_size
 
 MAX_SEED = 9_999_999_999
 MAX_INSTRUCTION_CHARACTERS = 1_000
@@ -48,14 +48,26 @@ def check_parameters(request: EditRequest, max_pixels: int) -> None:
 
 def check_size(request: EditRequest, max_pixels: int) -> None:
     """Check what is asked for as size; raises `EditError` (BAD_REQUEST)."""
-    if request.size is None:
-        return
+    if request.size is not None:
+        _size("size", request.size, max_pixels)
+
+
+def picture_size(text: str, max_pixels: int) -> Size:
+    """Return the size that a picture is said to have; raises `EditError` (BAD_REQUEST)."""
+    size = _size("image_size", text, max_pixels)
+    if size is None:
+        raise _bad("image_size", "must be the picture's own WIDTHxHEIGHT")
+    return size
+
+
+def _size(field: str, text: str, max_pixels: int) -> Size | None:
     try:
-        width, height = parse_size(request.size) or (1, 1)
+        size = parse_size(text)
     except ValueError as error:
-        raise _bad("size", f"is not usable: {error}") from None
-    if width * height > max_pixels:
-        raise _bad("size", f"is {width * height} pixels; {max_pixels} is the most")
+        raise _bad(field, f"is not usable: {error}") from None
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise _bad(field, f"is {size[0] * size[1]} pixels; {max_pixels} is the most")
+    return size
 
 
 def _check_range(field: str, value: int | None, most: int) -> None:

@@ -72,12 +72,16 @@ class Editor:
             pictures, plane = checks.read_pictures(request, self._max_pixels)
         return Job(request, model, routes, pictures, plane, self._max_pixels)
 
-    def estimate(self, request: EditRequest) -> tuple[str, int]:
-        """Return the model's alias and the most that `request` can cost, in nano-dollars."""
+    def estimate(self, request: EditRequest, picture_size: str | None) -> tuple[str, int]:
+        """Return the model's alias and the most that `request` can cost, in nano-dollars.
+
+        `picture_size` is the first picture's "WIDTHxHEIGHT", as far as it is known.
+        """
         checks.check_size(request, self._max_pixels)
+        first = checks.picture_size(picture_size, self._max_pixels) if picture_size else None
         model = self._catalog.find_editor(request.model)
         routes = checks.routes_that_fit(request, self._catalog.routes(model))
-        return model.alias, _ceiling(request, model, routes, None)
+        return model.alias, _ceiling(request, model, routes, first)
 
     def _hold(self, job: Job, ticket: Ticket, asked: str) -> Bill:
         order = Order(

@@ -29,6 +29,7 @@ from server.interceptors import CallInterceptor
 from server.providers.registry import PROVIDERS
 from server.servicer import ImageEditServicer
 from server.settings import Settings
+from server.tls import Certificate
 from server.upstream.attempts import Attempts
 from server.upstream.session import Endpoint
 from server.upstream.watchdog import Watchdog
@@ -128,10 +129,11 @@ class Service:
         settings = self._settings
         address = settings.grpc_address
         try:
-            if settings.tls_cert is None:
+            if settings.tls_cert is None or settings.tls_key is None:
                 port = self._server.add_insecure_port(address)
             else:
-                port = self._server.add_secure_port(address, _credentials(settings))
+                own = Certificate(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+                port = self._server.add_secure_port(address, own.credentials())
         except RuntimeError:
             raise OSError(f"IMAGEEDIT_GRPC_ADDRESS: cannot listen on {address}") from None
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
@@ -178,17 +180,6 @@ def _endpoints(settings: Settings, catalog: Catalog) -> dict[str, Endpoint]:
         for name, key in settings.provider_keys.items()
         if name in catalog.providers
     }
-
-
-def _credentials(settings: Settings) -> grpc.ServerCredentials:
-    assert settings.tls_cert is not None  # noqa: S101 -- checked with the settings
-    assert settings.tls_key is not None  # noqa: S101 -- checked with the settings
-    client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-    return grpc.ssl_server_credentials(
-        [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())],
-        root_certificates=client_ca,
-        require_client_auth=client_ca is not None,
-    )
 
 
 class _StopNow(BaseException):

@@ -148,7 +148,8 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
     ) -> pb.EstimateCostResponse:
         """Say what an edit costs at the most."""
         del context
-        model, nanos = self._editor.estimate(messages.estimate(request))
+        picture = request.image_size if request.HasField("image_size") else None
+        model, nanos = self._editor.estimate(messages.estimate(request), picture)
         return pb.EstimateCostResponse(model=model, max_cost_nanos=nanos)
 
     def GetCredits(  # noqa: N802 -- protobuf's name

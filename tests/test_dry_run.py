@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import grpc
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
+from sqlalchemy import select
 
 from cli.__main__ import main
 from imageedit.v1 import image_edit_pb2 as pb
+from server.accounts.schema import edits
 from tests.fake_servicer import FakeServicer, Fault, serving
 from tests.front_running import Front, listening
+from tests.paid_keys import paid_key
+from tests.pictures import encoded, exif, gradient
+from tests.running import Gateway
 
 
 @pytest.fixture
@@ -55,6 +62,40 @@ def test_it_prints_the_most_and_sends_no_picture(
         )
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.png", "photo.png"]
+
+
+def test_it_tells_the_pictures_size_upright(
+    fake: FakeServicer, front: Front, tmp_path: Path
+) -> None:
+    fake.queue("EstimateCost", pb.EstimateCostResponse(model="a/b", max_cost_nanos=1))
+    photo = tmp_path / "turned.jpg"
+    photo.write_bytes(encoded(gradient(64, 48), "JPEG", exif=b"Exif\0\0" + exif(6)))
+    command = ["edit", str(photo), "x", "--url", front.url, "--key", "sk-test", "--dry-run"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert fake.calls[0].messages[0].image_size == "48x64"
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-image-2", "qwen/qwen-image-edit"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_it_says_is_what_an_edit_holds(
+    gateway: Gateway, tmp_path: Path, model: str, masked: bool
+) -> None:
+    made, secret = paid_key(gateway.store)
+    photo, mask = tmp_path / "photo.png", tmp_path / "mask.png"
+    photo.write_bytes(encoded(gradient(320, 256), "PNG"))
+    plane = Image.new("L", (320, 256))
+    plane.paste(255, (0, 0, 160, 256))
+    mask.write_bytes(encoded(plane, "PNG"))
+    command = ["edit", str(photo), "sepia", "--url", gateway.url, "--key", secret]
+    command += ["--model", model, "--quality", "low", *(["--mask", str(mask)] if masked else [])]
+    said = CliRunner().invoke(main, [*command, "--dry-run"])
+    assert (said.exit_code, said.stdout[:9]) == (0, "at most $")
+    output = str(tmp_path / "out.png")
+    assert CliRunner().invoke(main, [*command, "-o", output]).exit_code == 0
+    with gateway.store.read() as connection:
+        query = select(edits.c.hold).where(edits.c.account_id == made.account_id)
+        held = connection.scalar(query)
+    assert Fraction(said.stdout[9:]) * 10**9 == held
 
 
 def test_an_output_may_be_named_and_is_not_written(

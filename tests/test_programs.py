@@ -164,6 +164,41 @@ def test_mutual_tls_lets_in_whom_it_should(
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+def test_a_renewed_certificate_is_used_without_a_restart(
+    environment: dict[str, str], certificates: Path, tmp_path: Path
+) -> None:
+    files = {name: tmp_path / f"own.{name}" for name in ("pem", "key")}
+
+    def install(name: str) -> None:
+        for suffix, path in files.items():
+            path.write_bytes((certificates / f"{name}.{suffix}").read_bytes())
+
+    def answers(authority: str) -> bool:
+        trusted = (certificates / authority).read_bytes()
+        with grpc.secure_channel(address, grpc.ssl_channel_credentials(trusted)) as channel:
+            try:
+                ImageEditStub(channel).ListModels(pb.ListModelsRequest(), timeout=5)
+            except grpc.RpcError as error:
+                return error.code() is not grpc.StatusCode.UNAVAILABLE
+            return True
+
+    install("server")
+    environment |= {
+        "IMAGEEDIT_TLS_CERT": str(files["pem"]),
+        "IMAGEEDIT_TLS_KEY": str(files["key"]),
+    }
+    with program("-m", "server", environment=environment, folder=tmp_path) as service:
+        address = str(service.event("listening")["address"])
+        assert (answers("ca.pem"), answers("stranger.pem")) == (True, False)
+        # Half of a pair, as while it is written: the one before goes on.
+        files["pem"].write_bytes((certificates / "intruder.pem").read_bytes())
+        assert (answers("ca.pem"), answers("stranger.pem")) == (True, False)
+        install("intruder")
+        assert (answers("ca.pem"), answers("stranger.pem")) == (False, True)
+        files["key"].unlink()
+        assert answers("stranger.pem")
+
+
 def test_reflection_is_there_when_switched_on(environment: dict[str, str], tmp_path: Path) -> None:
     environment["IMAGEEDIT_GRPC_REFLECTION"] = "1"
     with program("-m", "server", environment=environment, folder=tmp_path) as service:

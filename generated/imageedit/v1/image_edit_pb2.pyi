@@ -856,6 +856,7 @@ class EstimateCostRequest(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     IMAGE_COUNT_FIELD_NUMBER: _builtins.int
     MASKED_FIELD_NUMBER: _builtins.int
+    IMAGE_SIZE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's alias, "brand/model". Required."""
     prompt: _builtins.str
@@ -868,6 +869,10 @@ class EstimateCostRequest(_message.Message):
     """How many pictures are sent. 0 means one."""
     masked: _builtins.bool
     """Whether there is a mask."""
+    image_size: _builtins.str
+    """"WIDTHxHEIGHT" of the first picture in pixels. With a mask the input's own
+    pixels come back, so its size bounds the cost; unset means the largest.
+    """
     def __init__(
         self,
         *,
@@ -877,13 +882,19 @@ class EstimateCostRequest(_message.Message):
         quality: Global___Quality.ValueType = ...,
         image_count: _builtins.int = ...,
         masked: _builtins.bool = ...,
+        image_size: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_size", b"_image_size", "_size", b"_size", "image_size", b"image_size", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "image_count", b"image_count", "masked", b"masked", "model", b"model", "prompt", b"prompt", "quality", b"quality", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_size", b"_image_size", "_size", b"_size", "image_count", b"image_count", "image_size", b"image_size", "masked", b"masked", "model", b"model", "prompt", b"prompt", "quality", b"quality", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__image_size: _TypeAlias = _typing.Literal["image_size"]  # noqa: Y015
+    _WhichOneofArgType__image_size: _TypeAlias = _typing.Literal["_image_size", b"_image_size"]  # noqa: Y015
     _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
     _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__image_size) -> _WhichOneofReturnType__image_size | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
 
 Global___EstimateCostRequest: _TypeAlias = EstimateCostRequest  # noqa: Y015
