@@ -15,7 +15,7 @@ class Admission:
     """A cap on held edits; over it, and while draining, an edit is refused at once."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._held = 0
         self._answering = 0
         self._draining = False
@@ -30,7 +30,7 @@ class Admission:
     def place(self) -> Iterator[None]:
         """Hold a place for one edit; raises `EditError` (UPSTREAM_BUSY) when there is none."""
         with self._changed:
-            if self._draining or self._held >= self._capacity:
+            if self._draining or self._held >= self.capacity:
                 reason = "is shutting down" if self._draining else "holds as many edits as it can"
                 raise EditError(
                     Situation.UPSTREAM_BUSY,

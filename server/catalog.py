@@ -94,6 +94,11 @@ class Catalog:
         }
 
     @property
+    def aliases(self) -> tuple[str, ...]:
+        """The aliases of all models, routable or not."""
+        return tuple(self._all)
+
+    @property
     def models(self) -> list[Model]:
         """The models that can be routed now."""
         return [model for model in self._all.values() if self._routes[model.alias]]

@@ -18,6 +18,7 @@ from server.accounts.originals import OriginalFailed
 from server.admission import Admission
 from server.calls import Call, current
 from server.domain import EditError, Situation
+from server.metrics import Metrics
 from server.status import CODES, reason_name, to_status
 
 logger = logging.getLogger("imageedit.service")
@@ -32,9 +33,12 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 class CallInterceptor(grpc.ServerInterceptor):
     """Wraps the handlers of our service; others, such as health, pass untouched."""
 
-    def __init__(self, desk: Desk, admission: Admission, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, desk: Desk, admission: Admission, metrics: Metrics, new_id: Callable[[], str]
+    ) -> None:
         self._desk = desk
         self._admission = admission
+        self._metrics = metrics
         self._new_id = new_id
 
     def intercept_service(
@@ -116,7 +120,18 @@ class CallInterceptor(grpc.ServerInterceptor):
             context.abort_with_status(to_status(_bug()))
         finally:
             call.log(code)
+            self._count(call, code)
             current.reset(token)
+
+    def _count(self, call: Call, code: str) -> None:
+        self._metrics.rpc(
+            call.method,
+            code=code,
+            reason=str(call.facts.get("reason", "")),
+            seconds=time.monotonic() - call.started,
+            received=call.bytes_in,
+            sent=call.bytes_out,
+        )
 
     def _greet(self, call: Call, context: grpc.ServicerContext, metadata: dict[str, Any]) -> None:
         """Check the key and its rate, and send the metadata that every answer begins with."""

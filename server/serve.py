@@ -18,14 +18,18 @@ from grpc_reflection.v1alpha import reflection
 from imageedit.v1 import image_edit_pb2, image_edit_pb2_grpc
 from server import catalog_file
 from server.accounts.desk import Desk
+from server.accounts.held_money import HeldMoney
 from server.accounts.housekeeping import Housekeeping
 from server.accounts.instances import Heart
 from server.accounts.limits import Limits
 from server.accounts.store import open_store
 from server.admission import Admission
 from server.catalog import Catalog
-from server.editor import Editor
+from server.counted_editor import CountedEditor
 from server.interceptors import CallInterceptor
+from server.metrics import Metrics
+from server.metrics_page import MetricsPage
+from server.metrics_state import State
 from server.providers.registry import PROVIDERS
 from server.servicer import ImageEditServicer
 from server.settings import Settings
@@ -96,7 +100,14 @@ class Service:
             download_origins=settings.download_origins,
             watchdog=self._watchdog,
         )
-        editor = Editor(
+        metrics = self.metrics = Metrics(catalog.aliases)
+        held = HeldMoney(self._store)
+        routes = dict  # without a breaker there is no state
+        metrics.registry.register(
+            State(self._admission, self._store.tally, held, self._limits, routes)
+        )
+        editor = CountedEditor(
+            metrics,
             catalog,
             self._attempts,
             self._admission,
@@ -106,7 +117,7 @@ class Service:
         )
         self._server = grpc.server(
             ThreadPoolExecutor(settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
-            interceptors=[CallInterceptor(desk, self._admission, _new_id)],
+            interceptors=[CallInterceptor(desk, self._admission, metrics, _new_id)],
             options=[
                 ("grpc.max_receive_message_length", MAX_UNARY_BYTES),
                 ("grpc.max_send_message_length", -1),
@@ -124,6 +135,9 @@ class Service:
             reflection.enable_server_reflection(names, self._server)
         self._warn_of_retired(catalog)
         self.address = self._listen()
+        self.metrics_page: MetricsPage | None = None
+        if settings.metrics_address is not None:
+            self.metrics_page = MetricsPage(settings.metrics_address, metrics.registry)
 
     def _listen(self) -> str:
         settings = self._settings
@@ -165,6 +179,8 @@ class Service:
         self._heart.close()
         self._limits.close()
         self._store.close()
+        if self.metrics_page:
+            self.metrics_page.close()
 
     @staticmethod
     def _warn_of_retired(catalog: Catalog) -> None:

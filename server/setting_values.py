@@ -18,9 +18,17 @@ def address(text: str) -> str:
     """Return HOST:PORT or unix:PATH."""
     if text.startswith("unix:") and len(text) > len("unix:"):
         return text
+    try:
+        return host_port(text)
+    except ValueError:
+        raise ValueError("is neither HOST:PORT nor unix:PATH") from None
+
+
+def host_port(text: str) -> str:
+    """Return HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError("is neither HOST:PORT nor unix:PATH")
+        raise ValueError("is not HOST:PORT")
     return text
 
 

@@ -40,6 +40,7 @@ class Settings:
     attempt_timeout: float = 300.0
     max_edits: int = 256
     max_pixels: int = 16_777_216
+    metrics_address: str | None = None
     reflection: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -63,6 +64,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         attempt_timeout=read.value("IMAGEEDIT_ATTEMPT_TIMEOUT", values.seconds, 300.0),
         max_edits=read.value("IMAGEEDIT_MAX_EDITS", values.count, 256),
         max_pixels=read.value("IMAGEEDIT_MAX_PIXELS", values.count, 16_777_216),
+        metrics_address=read.value("IMAGEEDIT_METRICS_ADDRESS", values.host_port, None),
         reflection=read.value("IMAGEEDIT_GRPC_REFLECTION", values.switch, default=False),
         tls_cert=read.value("IMAGEEDIT_TLS_CERT", values.file, None),
         tls_key=read.value("IMAGEEDIT_TLS_KEY", values.file, None),

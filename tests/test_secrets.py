@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client import generate_latest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -55,6 +56,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         ask_badly(gateway, door, used, secrets_[0])
         for path in ("/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/models", "/nowhere"):
             used.texts[path] = door.get(path, secrets_[1]).content
+        used.texts["the service's metrics"] = generate_latest(gateway.service.metrics.registry)
         look_inside(gateway, used)
 
         echoing = stack.enter_context(FaultUpstream(echo))
@@ -67,6 +69,9 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
                 Door(echoed, used).http(Edit(fields, (PICTURE,)), secrets_[2])
                 fields = used.fields(model, f"[echo {status}]")
                 Door(echoed, used).grpc(Edit(fields, (PICTURE,)), secrets_[2])
+        used.texts["the second service's metrics"] = generate_latest(
+            echoed.service.metrics.registry
+        )
         used.texts["/metrics of the second gateway"] = requests.get(
             f"{echoed.url}/metrics", timeout=10
         ).content
@@ -94,6 +99,7 @@ def test_all_was_done(used: Used) -> None:
     for name in ("the front's log", "the second front's log"):
         assert b'"event":"request"' in used.logs[name]
     assert b"imageedit_http_requests" in used.texts["/metrics"]
+    assert b"imageedit_edits_total{" in used.texts["the second service's metrics"]
     assert found({"digest": key_format.digest(used.keys["key 0"])}, used.files().items())
 
 

@@ -39,6 +39,7 @@ def test_everything_can_be_set() -> None:
             "IMAGEEDIT_ATTEMPT_TIMEOUT": "2.5",
             "IMAGEEDIT_MAX_EDITS": "7",
             "IMAGEEDIT_MAX_PIXELS": "1000000",
+            "IMAGEEDIT_METRICS_ADDRESS": "0.0.0.0:50052",
             "IMAGEEDIT_GRPC_REFLECTION": "true",
             "IMAGEEDIT_TLS_CERT": PEM,
             "IMAGEEDIT_TLS_KEY": PEM,
@@ -50,6 +51,7 @@ def test_everything_can_be_set() -> None:
     assert settings.download_origins == ("http://127.0.0.1:9000", "https://files.example")
     assert (settings.attempt_timeout, settings.max_edits) == (2.5, 7)
     assert settings.reflection is True
+    assert settings.metrics_address == "0.0.0.0:50052"
 
 
 WRONG = [
@@ -64,6 +66,7 @@ WRONG = [
     ({"IMAGEEDIT_MAX_PIXELS": "many"}, "IMAGEEDIT_MAX_PIXELS"),
     ({"IMAGEEDIT_CATALOG": "/no/such/file"}, "IMAGEEDIT_CATALOG.*not a file"),
     ({"OPENAI_BASE_URL": "api.openai.com"}, "OPENAI_BASE_URL.*http"),
+    ({"IMAGEEDIT_METRICS_ADDRESS": "unix:/x"}, "IMAGEEDIT_METRICS_ADDRESS.*not HOST:PORT"),
     ({"IMAGEEDIT_GRPC_REFLECTION": "maybe"}, "IMAGEEDIT_GRPC_REFLECTION.*1 nor 0"),
     ({"IMAGEEDIT_DOWNLOAD_ORIGINS": "ftp://x"}, "IMAGEEDIT_DOWNLOAD_ORIGINS"),
     ({"IMAGEEDIT_DATABASE_URL": "mydb"}, "IMAGEEDIT_DATABASE_URL"),

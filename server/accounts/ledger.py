@@ -151,6 +151,7 @@ class Ledger:
                 raise HoldLost(edit_id)
             if also is not None:
                 also(connection)
+        self._store.tally.add(posted=charged, overrun=cost - charged)
         if cost > charged:
             line = {"event": "overrun", "edit_id": edit_id, "cost": cost, "charged": charged}
             logger.warning("overrun", extra={"line": line})
@@ -167,7 +168,10 @@ class Ledger:
         `False`, and nothing booked, when it was not submitted, had ended or is not ours.
         """
         with self._store.write() as connection:
-            return self._end(connection, endings.UNKNOWN, edit_id, ending, loss=loss) is not None
+            charged = self._end(connection, endings.UNKNOWN, edit_id, ending, loss=loss)
+        if charged is not None:
+            self._store.tally.add(lost=loss)
+        return charged is not None
 
     def balance(self, account_id: str) -> Balance:
         """Return an account's balance; raises `KeyError` when there is no such account."""

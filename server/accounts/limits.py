@@ -85,6 +85,7 @@ class Limits:
         self._lock = Lock()
         self._again_at: int | None = None  # set while Redis is gone
         self._warned_at: int | None = None
+        self.fallbacks = 0  # requests that were counted here because Redis was gone
 
     def hit(self, key: Key) -> Allowance:
         """Count a request of `key`; raises `EditError` (LIMITED), which counts nothing.
@@ -148,6 +149,9 @@ class Limits:
                     # Counted here too, so that a fallback starts from what this process knows.
                     self._local.limiter.hit(item, name)
                 return answer
+        if self._shared is not None:
+            with self._lock:
+                self.fallbacks += 1
         return self._local.ask(item, name, hit=hit)
 
     def _may_try(self) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from server.accounts.tally import Tally
 from server.domain import EditError, Situation
 
 RETRY_AFTER = 5
@@ -35,12 +36,16 @@ class SchemaError(Exception):
 
 
 class Store:
-    """The database, read and written in transactions. Shared by all threads."""
+    """The database, read and written in transactions. Shared by all threads.
+
+    `tally` is what this process did to it.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         # SQLite must take its write lock at the begin: a read that turns into a write can't wait.
         self._writing = engine.execution_options(immediate=True)
+        self.tally = Tally()
         # Its own waiting is by sleeping and trying, which starves some: threads queue here instead.
         self._turn = threading.Lock() if self.embedded else nullcontext()
 
@@ -56,7 +61,7 @@ class Store:
         Raises `EditError` (UPSTREAM_BUSY) when the database can't be used: without it no edit is
         taken, money fails closed.
         """
-        with _unreachable(), self.engine.connect() as connection:
+        with _unreachable(self.tally), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -65,7 +70,7 @@ class Store:
 
         Raises `EditError` (UPSTREAM_BUSY) when the database can't be used.
         """
-        with _unreachable(), self._turn, self._writing.begin() as connection:
+        with _unreachable(self.tally), self._turn, self._writing.begin() as connection:
             yield connection
 
     def open(self) -> None:
@@ -106,10 +111,11 @@ class Store:
 
 
 @contextmanager
-def _unreachable() -> Iterator[None]:
+def _unreachable(tally: Tally) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        tally.add(unreachable=1)
         raise EditError(
             Situation.UPSTREAM_BUSY,
             "This gateway's accounts can't be reached; nothing was charged. Try again in a moment.",

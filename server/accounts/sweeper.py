@@ -56,6 +56,8 @@ def sweep(
     resolved = 0
     for orphan in orphans:
         submitted = orphan.state == "submitted"
+        # What the upstream bills is not known; the hold is the most that it can be.
+        loss = orphan.hold if submitted else 0
         with store.write() as connection:
             ended = endings.end(
                 connection,
@@ -65,11 +67,11 @@ def sweep(
                 owner=orphan.owner,
                 event_id=new_id(),
                 now=now,
-                # What the upstream bills is not known; the hold is the most that it can be.
-                loss=orphan.hold if submitted else 0,
+                loss=loss,
             )
         if ended is not None:
             resolved += 1
+            store.tally.add(swept=1, lost=loss)
             line = {"event": "swept", "edit_id": orphan.id, "was": orphan.state}
             logger.warning("swept", extra={"line": line})
     return resolved
