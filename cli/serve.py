@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from cli.database import clock, database, keys_of, ledger_of
+from cli.routes import METRICS_ADDRESS
 from cli.samples import PROMPT, sample
 from cli.stack import Stack, StackError, environment
 
@@ -35,7 +37,7 @@ def serve(*, sandbox: bool, trial_key: bool) -> None:
     none of them set, a sandbox upstream is started that simulates all three and costs nothing.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stack = Stack(environment(), sandbox=sandbox)
+    stack = Stack(with_metrics(environment()), sandbox=sandbox)
     try:
         if trial_key:
             # The key outlives the stack, so that what is under way at the end still may.
@@ -55,6 +57,24 @@ def serve(*, sandbox: bool, trial_key: bool) -> None:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo("stopped")
+
+
+def with_metrics(settings: dict[str, str]) -> dict[str, str]:
+    """Return `settings` with an address for the service's metrics, where the usual one is free."""
+    if settings.get("IMAGEEDIT_METRICS_ADDRESS") or not _is_free(METRICS_ADDRESS):
+        return settings
+    return settings | {"IMAGEEDIT_METRICS_ADDRESS": METRICS_ADDRESS}
+
+
+def _is_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return False
+    return True
 
 
 def announce(stack: Stack) -> None:

@@ -45,6 +45,7 @@ def addresses(folder: Path) -> dict[str, str]:
     return {
         "IMAGEEDIT_HTTP_ADDRESS": free_address(),
         "IMAGEEDIT_GRPC_ADDRESS": free_address(),
+        "IMAGEEDIT_METRICS_ADDRESS": free_address(),
         "IMAGEEDIT_DATABASE_URL": f"sqlite:///{folder / 'keys.db'}",
     }
 
