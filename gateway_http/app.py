@@ -27,15 +27,21 @@ def create_app(
     journal: Journal,
     *,
     drain: Drain | None = None,
+    metrics: Metrics | None = None,
     new_id: Callable[[], UUID] = uuid4,
     clock: Callable[[], float] = time.monotonic,
 ) -> Flask:
     """Return the front as a WSGI app that asks `service`.
 
-    `drain` tells it to leave; `new_id` makes request ids; `clock` gives seconds that only grow.
+    `drain` tells it to leave; `metrics` are its numbers; `new_id` makes request ids;
+    `clock` gives seconds that only grow.
     """
     drain = drain or Drain()
-    metrics = Metrics()
+    metrics = metrics or Metrics()
+    watched = drain
+    metrics.watch(
+        capacity=settings.threads, held=lambda: watched.held, drains=lambda: watched.begun
+    )
     app = Flask("gateway_http", static_folder=None)
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect
     app.register_blueprint(edits.blueprint(service, settings.attempt_timeout, drain))
@@ -44,7 +50,7 @@ def create_app(
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(operations.blueprint(service, drain, metrics.registry))
     _identify(app, new_id)
-    _shape_errors(app, service, journal)
+    _shape_errors(app, service, journal, metrics)
     app.wsgi_app = Observer(app.wsgi_app, journal, metrics, clock)  # type: ignore[method-assign] # Flask's documented way
     return app
 
@@ -62,9 +68,11 @@ def _identify(app: Flask, new_id: Callable[[], UUID]) -> None:
         return response
 
 
-def _shape_errors(app: Flask, service: Service, journal: Journal) -> None:
+def _shape_errors(app: Flask, service: Service, journal: Journal, metrics: Metrics) -> None:
     @app.errorhandler(errors.HttpError)
     def known(problem: errors.HttpError) -> Response:
+        if not problem.from_service:
+            metrics.refused("front", problem.status)
         return _response(problem)
 
     @app.errorhandler(HTTPException)
@@ -72,6 +80,7 @@ def _shape_errors(app: Flask, service: Service, journal: Journal) -> None:
         status = error.code or 500
         if status >= 500:
             return _response(errors.bug())
+        metrics.refused("front", status)
         target = f"{request.method[:20]} {request.path[:100]}"
         messages = {404: f"There is no {target}.", 405: f"{target}: the method is not allowed."}
         problem = errors.refused(status, messages.get(status, f"{error.name}."))

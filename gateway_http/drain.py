@@ -22,6 +22,11 @@ class Drain:
         """Whether the front is on its way out."""
         return self._begun
 
+    @property
+    def held(self) -> int:
+        """How many edits are held now."""
+        return self._held
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Keep the front alive for one edit; raises a 503 HttpError when it is on its way out."""

@@ -41,7 +41,10 @@ _NEVER_SENT = ("failed to connect to all addresses", "DNS resolution failed")
 
 
 class HttpError(Exception):
-    """An error answer: `status`, the four members of the JSON, and `headers`."""
+    """An error answer: `status`, the four members of the JSON, and `headers`.
+
+    `from_service` tells that the service was asked and gave it.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class HttpError(Exception):
         self.message = message
         self.param = param
         self.headers = dict(headers or {})
+        self.from_service = False
 
     def body(self) -> bytes:
         """Return the JSON document."""

@@ -20,6 +20,7 @@ from gateway_http import errors
 from gateway_http.arrival import CONFIRM, Arrival
 from gateway_http.body import ChunkedBody, SizedBody
 from gateway_http.journal import Journal
+from gateway_http.metrics import Metrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -133,6 +134,7 @@ class Request(HTTPRequest):
         head += "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items()) + "\r\n"
         with suppress(OSError):
             self.conn.wfile.write(head.encode("latin-1") + body)
+        self.server.metrics.refused("connection", code)
         self.server.journal.write("refused", status=code, request_id=request_id)
 
     def _invite(self) -> None:
@@ -187,6 +189,7 @@ class Listener(Server):
         journal: Journal,
         *,
         idle: float = IDLE,
+        metrics: Metrics | None = None,
     ) -> None:
         super().__init__(
             address,
@@ -197,6 +200,7 @@ class Listener(Server):
             timeout=idle,  # type: ignore[arg-type] # a socket takes fractions, too
         )
         self.journal = journal
+        self.metrics = metrics or Metrics()
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Write what cheroot reports, without the traceback: it may quote the request."""

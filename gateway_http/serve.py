@@ -12,6 +12,7 @@ from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.journal import Journal
 from gateway_http.listener import Listener
+from gateway_http.metrics import Metrics
 from gateway_http.settings import Settings
 from gateway_http.upload import MARGIN
 
@@ -31,8 +32,9 @@ def serve(settings: Settings, journal: Journal | None = None) -> int:
     signals = _wanted_signals()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     service, drain = Service(settings), Drain()
-    app = create_app(settings, service, journal, drain=drain)
-    listener = Listener(settings.http_address, app, settings.threads, journal)
+    metrics = Metrics()
+    app = create_app(settings, service, journal, drain=drain, metrics=metrics)
+    listener = Listener(settings.http_address, app, settings.threads, journal, metrics=metrics)
     listener.prepare()
     Thread(target=listener.serve, name="listener").start()
     host, port = listener.bind_addr
