@@ -5,12 +5,18 @@ from __future__ import annotations
 from threading import Lock
 
 import grpc
+import orjson
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from gateway_http.settings import Settings
+from gateway_http.settings import Settings, names_several
 from imageedit.v1.image_edit_pb2_grpc import ImageEditStub
 
 MEBIBYTE = 1_048_576
+
+# Calls go to the services in turn, whatever number the address stands for.
+_IN_TURN: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+# Of several services those that drain, or are ill, are passed over as soon as they say so.
+_HEALTHY = _IN_TURN | {"healthCheckConfig": {"serviceName": ""}}
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", 128 * MEBIBYTE),
@@ -23,6 +29,9 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # So is one that moved: names are looked up again when a connection is lost, but by default
+    # only every 30 seconds.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 )
 
 
@@ -62,7 +71,9 @@ class Service:
 
     def _build(self) -> grpc.Channel:
         tls, address = self._settings.tls, self._settings.grpc_address
+        balancing = _HEALTHY if names_several(address) else _IN_TURN
+        options = (*OPTIONS, ("grpc.service_config", orjson.dumps(balancing).decode()))
         if tls is None:
-            return grpc.insecure_channel(address, OPTIONS)
+            return grpc.insecure_channel(address, options)
         credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
-        return grpc.secure_channel(address, credentials, OPTIONS)
+        return grpc.secure_channel(address, credentials, options)

@@ -37,7 +37,12 @@ NEVER = {"x-should-retry": "false"}
 """Where a repeat could pay twice or cannot help; OpenAI's SDKs obey it."""
 
 # These say that the connection was never made, so nothing can have been paid.
-_NEVER_SENT = ("failed to connect to all addresses", "DNS resolution failed")
+_NEVER_SENT = (
+    "connections to all backends failing",
+    "failed to connect to all addresses",
+    "errors resolving ",
+    "DNS resolution failed",
+)
 
 
 class HttpError(Exception):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# gRPC's own syntax for addresses (github.com/grpc/grpc, doc/naming.md).
+_RESOLVED = re.compile(r"(?:dns:(?://[^/\s]*/)?[^\s,/]+|ipv[46]:[^\s/]+)")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/]+)):([0-9]{1,5})")
 
 
@@ -31,9 +33,10 @@ class Tls:
 class Settings:
     """Everything that can be set (contract, section 6).
 
-    `http_address` is host and port to listen on, port 0 for any; `grpc_address` is "HOST:PORT" or
-    "unix:PATH"; `attempt_timeout` is in seconds; `threads` is how many requests are served at once,
-    more than the service holds edits, so that health checks and refusals always find one.
+    `http_address` is host and port to listen on, port 0 for any; `grpc_address` is "HOST:PORT",
+    "unix:PATH", or several services as `names_several` tells; `attempt_timeout` is in seconds;
+    `threads` is how many requests are served at once, more than the service holds edits, so that
+    health checks and refusals always find one.
     """
 
     http_address: tuple[str, int] = ("127.0.0.1", 8080)
@@ -53,8 +56,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     defaults = Settings()
     grpc_address = given.get("IMAGEEDIT_GRPC_ADDRESS", defaults.grpc_address)
-    if not re.fullmatch(r"unix:.+", grpc_address):
-        _host_port("IMAGEEDIT_GRPC_ADDRESS", grpc_address, " or unix:PATH")
+    if not re.fullmatch(r"unix:.+", grpc_address) and not names_several(grpc_address):
+        more = ", unix:PATH, dns:///NAME:PORT or ipv4:IP:PORT,IP:PORT"
+        _host_port("IMAGEEDIT_GRPC_ADDRESS", grpc_address, more)
     return Settings(
         http_address=_host_port(
             "IMAGEEDIT_HTTP_ADDRESS", given.get("IMAGEEDIT_HTTP_ADDRESS", "127.0.0.1:8080")
@@ -64,6 +68,11 @@ def read(environ: Mapping[str, str]) -> Settings:
         threads=_whole(given, "IMAGEEDIT_HTTP_THREADS", defaults.threads, 4, 10_000),
         tls=_tls(given),
     )
+
+
+def names_several(grpc_address: str) -> bool:
+    """Tell whether an address may stand for several services: dns:///NAME:PORT, ipv4:A:P,B:P."""
+    return _RESOLVED.fullmatch(grpc_address) is not None
 
 
 def _host_port(name: str, value: str, more: str = "") -> tuple[str, int]:

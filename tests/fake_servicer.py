@@ -120,6 +120,10 @@ class FakeServicer:
         """Let the next CheckKey fail."""
         self.queue("CheckKey", Fault(grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY"))
 
+    def forget_queue(self) -> None:
+        """Drop the answers that nobody asked for."""
+        self._queued.clear()
+
     @property
     def methods(self) -> list[str]:
         """The methods called so far, in order."""

@@ -9,6 +9,7 @@ from typing import cast
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from gateway_http.channel import Service
 from gateway_http.settings import Settings, Tls
@@ -16,6 +17,7 @@ from imageedit.v1.image_edit_pb2 import CheckKeyRequest, CheckKeyResponse
 from tests.certificates import CA, CLIENT, CLIENT_KEY, SERVER, SERVER_KEY
 from tests.fake_servicer import FakeServicer, serving
 from tests.front_running import KEY, form, in_process
+from tests.running import eventually
 
 
 def check(settings: Settings) -> str:
@@ -80,3 +82,50 @@ def test_a_service_that_comes_back_is_found_again() -> None:
                     break
                 Event().wait(0.02)
             assert status == 200
+
+
+def several(*fakes: FakeServicer) -> Settings:
+    return Settings(grpc_address=f"ipv4:{','.join(fake.address for fake in fakes)}")
+
+
+def asked(service: Service, *fakes: FakeServicer) -> list[int]:
+    """Return how many of eight calls each of `fakes` gets."""
+    before = [len(fake.calls) for fake in fakes]
+    for fake in fakes:
+        for _ in range(8):
+            fake.queue("CheckKey", CheckKeyResponse())
+    for _ in range(8):
+        service.images.CheckKey(CheckKeyRequest(), timeout=5)
+    counts = [len(fake.calls) - begun for fake, begun in zip(fakes, before, strict=True)]
+    for fake in fakes:
+        fake.forget_queue()
+    return counts
+
+
+def test_several_services_are_asked_in_turn_and_one_that_drains_is_passed_over() -> None:
+    with serving() as one, serving() as other:
+        service = Service(several(one, other))
+        assert eventually(lambda: asked(service, one, other) == [4, 4], 5)
+        one.health.set("", HealthCheckResponse.NOT_SERVING)
+        assert eventually(lambda: asked(service, one, other) == [0, 8], 5)
+        one.health.set("", HealthCheckResponse.SERVING)
+        assert eventually(lambda: asked(service, one, other) == [4, 4], 5)
+        service.close()
+
+
+@pytest.mark.parametrize("drains", [False, True])
+def test_without_any_service_a_repeat_is_safe_and_said_to_be(drains: bool) -> None:
+    with serving() as one, serving() as other:
+        front = several(one, other)
+        for fake in (one, other):
+            fake.health.set("", HealthCheckResponse.NOT_SERVING)
+        if not drains:
+            front = Settings(grpc_address="dns:///services.invalid:1")
+        absent = FakeServicer()
+        absent.address = front.grpc_address
+        with in_process(absent) as running:
+            answer = running.app.test_client().post("/v1/images/edits", **form(), headers=KEY)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+        assert "x-should-retry" not in answer.headers
+        assert (one.calls, other.calls) == ([], [])

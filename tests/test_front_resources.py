@@ -191,6 +191,21 @@ def test_settings_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "dns:///imageedit-service:50051",
+        "dns://10.0.0.1/imageedit-service.images.svc.cluster.local:50051",
+        "dns:imageedit-service:50051",
+        "ipv4:10.0.0.1:50051,10.0.0.2:50051",
+        "ipv6:[::1]:50051,[::2]:50051",
+    ],
+)
+def test_several_services_are_named_in_grpcs_own_syntax(address: str) -> None:
+    assert settings.read({"IMAGEEDIT_GRPC_ADDRESS": address}).grpc_address == address
+    assert settings.names_several(address)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("IMAGEEDIT_HTTP_ADDRESS", "8080"),
@@ -198,6 +213,8 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("IMAGEEDIT_HTTP_ADDRESS", "unix:/x"),
         ("IMAGEEDIT_GRPC_ADDRESS", "nowhere"),
         ("IMAGEEDIT_GRPC_ADDRESS", "unix:"),
+        ("IMAGEEDIT_GRPC_ADDRESS", "dns:///"),
+        ("IMAGEEDIT_GRPC_ADDRESS", "http://service:50051"),
         ("IMAGEEDIT_ATTEMPT_TIMEOUT", "0"),
         ("IMAGEEDIT_ATTEMPT_TIMEOUT", "-1"),
         ("IMAGEEDIT_ATTEMPT_TIMEOUT", "nan"),
