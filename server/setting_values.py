@@ -68,7 +68,8 @@ def database(text: str) -> str:
 def redis(text: str) -> str:
     """Return a URL that Redis' client takes."""
     try:
-        ConnectionPool.from_url(text)
+        # The name for a socket file that the limits library wants, and the client does not know.
+        ConnectionPool.from_url(text.replace("redis+unix://", "unix://"))
     except ValueError:
         raise ValueError("is not a URL such as redis://127.0.0.1:6379/0") from None
     return text

@@ -89,6 +89,13 @@ def test_loopback_needs_no_tls(address: str) -> None:
     assert read_settings({"IMAGEEDIT_GRPC_ADDRESS": address}).grpc_address == address
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://h:1/0", "rediss://u:p@h/0", "redis+unix:///run/redis.sock"]
+)
+def test_urls_of_redis(url: str) -> None:
+    assert read_settings({"IMAGEEDIT_REDIS_URL": url}).redis_url == url
+
+
 def test_no_tls_beyond_loopback_must_be_asked_for() -> None:
     environment = {"IMAGEEDIT_GRPC_ADDRESS": "0.0.0.0:1", "IMAGEEDIT_GRPC_INSECURE": "1"}
     assert read_settings(environment).insecure is True
