@@ -159,7 +159,9 @@ class Service:
         self._server.start()
         for name in ("", SERVICE):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        logger.info("listening", extra={"line": {"event": "listening", "address": self.address}})
+        page = self.metrics_page and self.metrics_page.address
+        line = {"event": "listening", "address": self.address, "metrics": page}
+        logger.info("listening", extra={"line": line})
 
     def drain(self) -> None:
         """Refuse new edits, let the held ones end, then stop; blocks until that is done."""
