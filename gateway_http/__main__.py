@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gateway_http import settings
 from gateway_http.serve import serve
+from gateway_http.tracing_export import Export, TracingError
 
 
 def main() -> int:
     """Serve; return 2 with one line on standard error when that cannot begin."""
     try:
-        return serve(settings.from_environment())
-    except settings.SettingsError as error:
+        chosen = settings.from_environment()
+        with Export(os.environ, "imageedit-front"):
+            return serve(chosen)
+    except (settings.SettingsError, TracingError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"IMAGEEDIT_HTTP_ADDRESS: cannot listen there: {error}", file=sys.stderr)

@@ -30,7 +30,6 @@ def ask(
 def problem(error: grpc.RpcError) -> errors.HttpError:
     """Return the answer for a failed call, with the headers that the failure brings."""
     found = errors.from_call(error)
-    found.from_service = True
     if isinstance(error, grpc.Call):
         found.headers |= to_headers(error.initial_metadata(), error.trailing_metadata())
     return found

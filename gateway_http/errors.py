@@ -48,7 +48,7 @@ _NEVER_SENT = (
 class HttpError(Exception):
     """An error answer: `status`, the four members of the JSON, and `headers`.
 
-    `from_service` tells that the service was asked and gave it.
+    `from_service` tells that the service was asked.
     """
 
     def __init__(
@@ -112,10 +112,16 @@ def bug() -> HttpError:
 def from_call(error: grpc.RpcError) -> HttpError:
     """Return the answer for a call that failed; never raises."""
     assert isinstance(error, grpc.Call)  # noqa: S101 - grpc raises nothing else from a stub
+    found = _read(error)
+    found.from_service = not _never_sent(error)
+    return found
+
+
+def _read(error: grpc.Call) -> HttpError:
     status = _status(error)
     info = _detail(status, ErrorInfo())
     if info is None or info.domain != DOMAIN or info.reason not in REASONS:
-        return _undescribed(error.code(), error.details() or "")
+        return _undescribed(error)
     retry = _detail(status, RetryInfo())
     delay = None if retry is None else retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
     http = REASONS[info.reason][0]
@@ -130,10 +136,16 @@ def from_call(error: grpc.RpcError) -> HttpError:
     return _problem(info.reason, http, status.message, delay, param or None)
 
 
-def _undescribed(code: grpc.StatusCode, details: str) -> HttpError:
+def _never_sent(error: grpc.Call) -> bool:
+    unavailable = error.code() is grpc.StatusCode.UNAVAILABLE
+    return unavailable and (error.details() or "").startswith(_NEVER_SENT)
+
+
+def _undescribed(error: grpc.Call) -> HttpError:
     """Return the answer for an error that gRPC itself made; its texts hold addresses."""
+    code, details = error.code(), error.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
-        if details.startswith(_NEVER_SENT):
+        if _never_sent(error):
             return busy("The image service cannot be reached; try again in a moment.")
         # It broke off in the middle: an upstream may have been paid, so this is no invitation.
         return _problem("UPSTREAM_ERROR", 502, "The image service broke off.", None)

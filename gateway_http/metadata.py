@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
+from gateway_http.tracing import spans
+
 INBOUND = ("authorization", "idempotency-key", "x-stainless-retry-count")
-"""Request headers that become metadata, beside our own x-request-id."""
+"""Request headers that become metadata, beside our own x-request-id and the trace's context."""
 
 OUTBOUND = {
     "x-ratelimit-limit": "X-RateLimit-Limit",
@@ -43,7 +45,7 @@ def to_call(headers: Headers, request_id: str) -> Metadata:
     passed = tuple(
         (name, value) for name in INBOUND if can_carry(value := headers.get(name, "").strip())
     )
-    return (("x-request-id", request_id), *passed)
+    return (("x-request-id", request_id), *passed, *spans.carried())
 
 
 def has_key(call: Metadata) -> bool:

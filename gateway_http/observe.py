@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway_http.journal import Journal
 from gateway_http.metrics import Metrics
 from gateway_http.receive import Body
+from gateway_http.tracing import spans
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,6 +32,7 @@ class Observer:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request, counting until the server closes the answer."""
         started = self._clock()
+        span = spans.begin(environ)
         counted = environ["wsgi.input"] = CountedBody(environ["wsgi.input"])
         seen: dict[str, str] = {"status": "500"}
 
@@ -47,6 +49,8 @@ class Observer:
             self._metrics.answered(
                 method, route, status, seconds=seconds, received=counted.received, sent=sent
             )
+            if span is not None:
+                span.end(method, route, status, seen.get("x-request-id"))
             self._journal.write(
                 "request",
                 method=method[:20],
@@ -59,7 +63,11 @@ class Observer:
             )
 
         self._metrics.in_flight.inc()
-        return Answer(self._app(environ, start), finish)
+        try:
+            return Answer(self._app(environ, start), finish)
+        finally:
+            if span is not None:
+                span.leave()
 
 
 class CountedBody:

@@ -28,6 +28,7 @@ CHUNK = 1_048_576
 MARGIN = 60.0
 """Seconds beside the attempt itself: checks, download, re-encoding, and a second route."""
 CONFIRM_TIMEOUT = 2.0
+CONFIRMED_BY = ("x-request-id", "authorization", "traceparent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ class Caller:
 
     def confirm(self, edit_id: str) -> None:
         """Say that the client has the answer; neither waits nor fails."""
-        said = tuple(
-            pair for pair in self._metadata if pair[0] in {"x-request-id", "authorization"}
-        )
+        said = tuple(pair for pair in self._metadata if pair[0] in CONFIRMED_BY)
         try:
             call = self._service.images.ConfirmDelivery.future(
                 ConfirmDeliveryRequest(edit_id=edit_id), timeout=CONFIRM_TIMEOUT, metadata=said

@@ -12,6 +12,7 @@ from server.catalog_file import CatalogError
 from server.domain import EditError
 from server.serve import run
 from server.settings import SettingsError, read_settings
+from server.tracing_export import Export, TracingError
 
 
 def main() -> int:
@@ -20,8 +21,9 @@ def main() -> int:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
-        return run(read_settings(os.environ))
-    except (SettingsError, CatalogError, SchemaError, EditError, OSError) as error:
+        with Export(os.environ, "imageedit-service"):
+            return run(read_settings(os.environ))
+    except (SettingsError, CatalogError, SchemaError, EditError, TracingError, OSError) as error:
         sys.stderr.write(f"server: {error}\n")
         return 2
 

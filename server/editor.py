@@ -18,6 +18,7 @@ from server.catalog import Catalog, Model, Route
 from server.ceiling import ceiling
 from server.domain import EditError, EditRequest, EditResult, MaskReport, Situation
 from server.sizes import Size
+from server.tracing import spans
 from server.upstream.attempts import Attempts, Caller
 from server.work import Done, Job, Work
 
@@ -67,6 +68,7 @@ class Editor:
                     continue  # by the original, which came a moment before: now there is a replay
                 return self._carry(job, bill, ticket, caller)
 
+    @spans.traced("checks")
     def _job(self, request: EditRequest, model: Model, routes: tuple[Route, ...]) -> Job:
         with self._bench:
             pictures, plane = checks.read_pictures(request, self._max_pixels)
@@ -83,6 +85,7 @@ class Editor:
         routes = checks.routes_that_fit(request, self._catalog.routes(model))
         return model.alias, _ceiling(request, model, routes, first)
 
+    @spans.traced("hold")
     def _hold(self, job: Job, ticket: Ticket, asked: str) -> Bill:
         order = Order(
             edit_id=ticket.request_id,

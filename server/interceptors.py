@@ -20,6 +20,7 @@ from server.calls import Call, current
 from server.domain import EditError, Situation
 from server.metrics import Metrics
 from server.status import CODES, reason_name, to_status
+from server.tracing import spans
 
 logger = logging.getLogger("imageedit.service")
 
@@ -96,6 +97,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         call.idempotency_key = _text(metadata.get("idempotency-key"))
         call.retry_count = _count(metadata.get("x-stainless-retry-count"))
         token = current.set(call)
+        span = spans.begin(method, metadata)
         code = "CANCELLED"  # what it is when nothing below says otherwise: the generator was closed
         try:
             self._greet(call, context, metadata)
@@ -121,6 +123,13 @@ class CallInterceptor(grpc.ServerInterceptor):
         finally:
             call.log(code)
             self._count(call, code)
+            if span is not None:
+                span.end(
+                    failed=code != "OK",
+                    request_id=call.request_id,
+                    model=call.facts.get("model"),
+                    outcome=code,
+                )
             current.reset(token)
 
     def _count(self, call: Call, code: str) -> None:

@@ -20,6 +20,7 @@ from server.calls import Call, current
 from server.catalog import Catalog
 from server.domain import EditError, EditResult, Situation
 from server.editor import Editor
+from server.tracing import spans
 from server.upstream.attempts import AttemptRecord
 
 CHUNK_BYTES = 1_048_576
@@ -55,7 +56,8 @@ class RpcCaller:
         self.events.put(pb.StreamEditImageResponse(accepted=pb.EditAccepted(model=model)))
 
     def attempted(self, record: AttemptRecord) -> None:
-        """Note an attempt for the log."""
+        """Note an attempt for the log, and in the attempt's span."""
+        spans.note(route=f"{record.provider}:{record.model}", outcome=record.outcome)
         attempts = self._call.facts.setdefault("attempts", [])
         assert isinstance(attempts, list)  # noqa: S101 -- made in the line above
         attempts.append(asdict(record) | {"seconds": round(record.seconds, 3)})

@@ -16,6 +16,7 @@ from server.imaging.coverage import CoveragePlane
 from server.imaging.finish import Finished, finish
 from server.imaging.inspect import BadPicture
 from server.sizes import Size, parse_size
+from server.tracing import spans
 from server.translation import Translation, translate
 from server.upstream.attempts import AttemptFailed, Attempts, Caller, Delivered
 
@@ -144,6 +145,7 @@ class Work:
             field="model",
         )
 
+    @spans.traced("finish")
     def _finish(self, delivered: Delivered) -> Finished:
         try:
             with self._bench:

@@ -51,6 +51,8 @@ def test_refusals_of_its_own_are_told_from_the_services(fake: FakeServicer, fron
     assert client.put("/v1/images/edits").status_code == 405
     fake.queue("EditImage", Fault(grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_CREDITS"))
     assert client.post("/v1/images/edits", **form(), headers=KEY).status_code == 402
+    fake.queue("GetModel", Fault(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_CAPABILITY_MISMATCH"))
+    assert client.get("/v1/models/a/b").status_code == 404
     fake.queue("GetCredits", Fault(grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY"))
     assert client.get("/v1/credits", headers=KEY).status_code == 401
     front.drain.begin()

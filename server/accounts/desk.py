@@ -20,6 +20,7 @@ from server.accounts.store import Store
 from server.accounts.users import Users
 from server.accounts.waiting import Waiting
 from server.domain import EditError, EditRequest, EditResult, Situation
+from server.tracing import spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Desk:
         if balance.posted - balance.held <= 0:
             raise EditError(Situation.NO_CREDIT, "There is no credit left on this account.")
 
+    @spans.traced("replay")
     def replay(self, ticket: Ticket, asked: str, waiter: Waiter) -> EditResult | None:
         """Return the stored answer of the edit that this one repeats, waiting for it if need be.
 
@@ -151,6 +153,7 @@ class Desk:
 
         return Bill(self.ledger, order, also=claim)
 
+    @spans.traced("settle")
     def settle(
         self, ticket: Ticket, bill: Bill, result: EditResult, cost: int, ending: Ending
     ) -> int:

@@ -20,6 +20,7 @@ from server.providers.base import (
     RemoteImage,
     UpstreamEdit,
 )
+from server.tracing import spans
 from server.upstream.attempt import Attempt
 from server.upstream.discretion import without_quotes
 from server.upstream.download import BadOrigin, DownloadFailed, download
@@ -121,6 +122,7 @@ class Attempts:
         for attempt in list(self._live):
             attempt.cancel()
 
+    @spans.traced("attempt")
     def fetch(
         self, route: Route, edit: UpstreamEdit, caller: Caller, on_send: Callable[[], None]
     ) -> Delivered:
