@@ -42,6 +42,7 @@ _NEVER_SENT = (
     "failed to connect to all addresses",
     "errors resolving ",
     "DNS resolution failed",
+    "no healthy upstream",  # Envoy's own
 )
 
 

@@ -61,6 +61,7 @@ TABLE = [
 # What carries no reason of ours: gRPC's own errors, a proxy's, a newer service's.
 UNDESCRIBED = [
     (Fault(Code.UNAVAILABLE, message="Socket closed"), 502, "upstream_error", None, "false"),
+    (Fault(Code.UNAVAILABLE, message="no healthy upstream"), 503, "upstream_error", "1", None),
     (Fault(Code.DEADLINE_EXCEEDED), 504, "upstream_error", None, "false"),
     (Fault(Code.RESOURCE_EXHAUSTED, message="SERVER: Received message larger than max (5 vs. 4)"),
      413, "invalid_request_error", None, "false"),
