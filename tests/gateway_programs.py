@@ -48,9 +48,10 @@ class Usage:
 
 @dataclass(frozen=True)
 class GatewayPrograms:
-    """A running gateway: where its front listens, a live key, and what its processes use."""
+    """A running gateway: where front and service listen, a live key, and what its processes use."""
 
     url: str
+    address: str
     key: str
     service: Usage
     front: Usage
@@ -78,4 +79,5 @@ def gateway_programs(environment: Mapping[str, str], folder: Path) -> Iterator[G
         with program("-m", "gateway_http", environment=settings, folder=folder) as front:
             port = json.loads(front.wait_for('"event":"listening"'))["port"]
             service_usage, front_usage = Usage(service.process.pid), Usage(front.process.pid)
-            yield GatewayPrograms(f"http://127.0.0.1:{port}", key, service_usage, front_usage)
+            url = f"http://127.0.0.1:{port}"
+            yield GatewayPrograms(url, address, key, service_usage, front_usage)
