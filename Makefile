@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check gen fresh lint format types contracts breaking golden pictures samples clean
+.PHONY: help run demo test check fuzz gen fresh lint format types contracts breaking golden pictures samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
 WORKERS ?= 2
 PYTEST ?=
+
+# What `make fuzz` fuzzes (all targets where none is named), and for how many seconds each.
+FUZZ ?=
+FUZZ_SECONDS ?= 60
 
 # What `make breaking` compares the protos with.
 BASE ?= main
@@ -54,6 +58,10 @@ test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST)
 
 check: fresh lint types contracts breaking test ## Run everything that CI runs
+	$(MAKE) --no-print-directory fuzz FUZZ="multipart picture"
+
+fuzz: $(VENV)/.dev ## Search for bytes that do what nothing may do
+	PYTHONPATH=generated $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 fresh: $(VENV)/.dev ## Prove that generated/ is what proto/ gives
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(MAKE) --no-print-directory generated-aside SCRATCH=$$scratch \
@@ -96,4 +104,4 @@ samples: $(VENV)/.run ## Render the sample pictures into docs/samples
 	$(BIN)/python -m sandbox.samples docs/samples
 
 clean: ## Remove what make made, but not var/ (the database)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache edited.png
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .fuzz edited.png

@@ -20,6 +20,7 @@ MAX_IMAGES = 16
 READ_SIZE = 65_536
 _MAX_PART_HEADER = 65_536
 _MAX_PADDING = 256
+_PADDING = b"- \t\v\f\r"
 
 
 class FormError(Exception):
@@ -75,6 +76,7 @@ class FormReader:
         self.form = Form()
         self._known = frozenset(known)
         self._decoder = MultipartDecoder(boundary, READ_SIZE + _MAX_PADDING + _MAX_PART_HEADER)
+        self._longest_boundary = len(b"\r\n--\r\n" + boundary) + _MAX_PADDING
         self._upload: Upload | None = None
         self._seen = 0
         self._held = b""
@@ -88,15 +90,15 @@ class FormReader:
             raise too_large()
         for start in range(0, len(data), READ_SIZE):
             piece = self._held + data[start : start + READ_SIZE]
-            # werkzeug 3.1.9 adds a stray CR to a part where a piece ends in the middle of what
-            # follows a boundary: its dashes or padding.
-            end = max(len(piece.rstrip(b"- \t")), len(piece) - _MAX_PADDING)
+            # werkzeug 3.1.9 adds a stray CR or LF to a part where a piece ends in the middle of
+            # what follows a boundary: its dashes, padding or line break.
+            end = max(len(piece.rstrip(_PADDING)), len(piece) - _MAX_PADDING)
             self._held = piece[end:]
             self._decode(piece[:end])
 
     def finish(self) -> Form:
         """Return the form after the last byte of the body."""
-        self._decode(self._held)
+        self._decode(self._held, last=True)
         if self._decoder.state is not State.EPILOGUE:
             message = "The form ends before its closing boundary: the body is cut short."
             raise FormError(message, self._name or None)
@@ -109,13 +111,16 @@ class FormReader:
             raise FormError("mask is empty: send a picture, or leave it out.", "mask")
         return self.form
 
-    def _decode(self, data: bytes) -> None:
+    def _decode(self, data: bytes, *, last: bool = False) -> None:
         # What follows the closing boundary means nothing (RFC 2046, 5.1.1).
         if self._decoder.state is State.EPILOGUE:
             return
         try:
             self._decoder.receive_data(data)
-            while not isinstance(event := self._decoder.next_event(), NeedData):
+            while last or not self._may_be_empty():
+                event = self._decoder.next_event()
+                if isinstance(event, NeedData):
+                    break
                 self._take(event)
         except RequestEntityTooLarge:
             message = "The form has no boundary where one must be, or a part's header is too long."
@@ -123,6 +128,14 @@ class FormReader:
         except ValueError:
             message = "A part of the form has no readable Content-Disposition header."
             raise FormError(message) from None
+
+    def _may_be_empty(self) -> bool:
+        """Tell whether a part has begun and more is needed to see that no boundary follows at once.
+
+        Else such a part, which lacks a line break, is empty or not by where the network cut it.
+        """
+        begun = self._decoder.state is State.DATA_START
+        return begun and len(self._decoder.buffer) < self._longest_boundary
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Field | File):
