@@ -1,6 +1,8 @@
-"""A TCP proxy between a client and the front that spoils chosen connections, and counts.
+"""A TCP proxy between two neighbours that spoils chosen connections, and counts.
 
-A connection is named by its number, the first is 0; what a toxic does not name stays as it is.
+Between a client and the front, the front and the service (gRPC), or the service and an upstream:
+whoever connects is the client here, and what it reaches the front. A connection is named by its
+number, the first is 0; what a toxic does not name stays as it is.
 """
 
 from __future__ import annotations
@@ -10,13 +12,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 PIECE = 65_536
@@ -46,30 +48,49 @@ class Toxic:
     after: float | None = None
     latency: float = 0.0  # seconds before each piece of the answer, and up to as many again
     bandwidth: int = 0  # bytes of the answer a second; 0: as many as there are
+    request_latency: float = 0.0  # the same for the request
+    request_bandwidth: int = 0
+    slices: int = 0  # both ways, pieces of up to so many bytes; 0: as they come
     window: int = 0  # the receive buffer towards the front in bytes; 0: the system's
     buffers: bool = False  # takes the whole answer, as a reverse proxy does, and then spoils it
     slow_close: float = 0.0  # seconds before the front's end of a connection reaches the client
 
 
 CLEAN = Toxic()
+Choice = Callable[[int], Toxic]
+"""What is done to the connection of a number."""
+
+
+class Pace(NamedTuple):
+    """How fast one direction is: see `Toxic`."""
+
+    latency: float
+    bandwidth: int
 
 
 class FaultProxy:
     """Listens on loopback while the block lasts; `seed` sets the sizes of pieces and delays.
 
-    `requests` are the POSTs that clients sent, `spoilt` the connections whose end was played,
-    `answered` the bytes of answers that passed, by connection.
+    `connections` counts what was accepted, `requests` are the POSTs that clients sent, `spoilt` the
+    connections whose end was played, `answered` the bytes of answers that passed, by connection.
     """
 
-    def __init__(self, url: str, toxics: Mapping[int, Toxic] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, url: str, toxics: Mapping[int, Toxic] | Choice | None = None, seed: int = 0
+    ) -> None:
         target = urlsplit(url)
         self._target = (target.hostname or "", target.port or 80)
-        self._toxics = toxics or {}
+        rows = toxics or {}
+        self._choose = rows if callable(rows) else lambda number: rows.get(number, CLEAN)
         self._random = Random(seed)  # noqa: S311 -- reproducible, not secret
         self._stopped = threading.Event()
+        self._down = False
         self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http://{self.address}"
+        self.connections = 0
         self.requests = 0
         self.spoilt: list[int] = []
         self.answered: dict[int, int] = {}
@@ -88,9 +109,27 @@ class FaultProxy:
         self._stopped.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
+        self.cut()
         for thread in self._threads:
             thread.join()
         self._listener.close()
+
+    def cut(self) -> None:
+        """Reset every connection that is open now."""
+        for sock in list(self._open):
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                sock.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Be down while the block lasts: what is open is cut, and who connects is reset."""
+        self._down = True
+        self.cut()
+        try:
+            yield
+        finally:
+            self._down = False
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
@@ -98,14 +137,19 @@ class FaultProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            number = len(self._threads)
-            thread = threading.Thread(target=self._connection, args=(number, client))
+            if self._down:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                client.close()
+                continue
+            thread = threading.Thread(target=self._connection, args=(self.connections, client))
+            self.connections += 1
+            self._threads = [one for one in self._threads if one.is_alive()]
             self._threads.append(thread)
             thread.start()
 
     def _connection(self, number: int, client: socket.socket) -> None:
-        toxic = self._toxics.get(number, CLEAN)
-        with client, socket.socket() as front:
+        toxic = self._choose(number)
+        with client, socket.socket() as front, self._listed(client, front):
             if toxic.window:
                 front.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, toxic.window)
             with suppress(OSError):
@@ -116,18 +160,30 @@ class FaultProxy:
                 else:
                     self._stopped.wait(toxic.slow_close)
 
+    @contextmanager
+    def _listed(self, *pair: socket.socket) -> Iterator[None]:
+        self._open.update(pair)
+        try:
+            yield
+        finally:
+            self._open.difference_update(pair)
+
     def _carry(
         self, number: int, toxic: Toxic, client: socket.socket, front: socket.socket
     ) -> bool:
         """Pass bytes both ways; tell whether a place of the toxic was reached."""
         asked, until, tail = 0, float("inf"), b""
         self.answered[number] = 0
+        to, back = (
+            Pace(toxic.request_latency, toxic.request_bandwidth),
+            Pace(toxic.latency, toxic.bandwidth),
+        )
         while not self._stopped.is_set():
             ready = select.select([client, front], [], [], TICK)[0]
             if time.monotonic() >= until:
                 return True
             if client in ready:
-                data = client.recv(PIECE)
+                data = client.recv(self._size(toxic))
                 if not data:
                     return False
                 if not asked and toxic.after is not None:
@@ -136,6 +192,7 @@ class FaultProxy:
                 self.requests += seen.count(b"POST /v1/")
                 tail = seen[-8:]  # one byte less than what is looked for
                 passing = data[: _room(toxic.request_at, asked)]
+                self._wait(to, len(passing))
                 front.sendall(passing)
                 asked += len(passing)
                 if len(passing) < len(data):
@@ -144,19 +201,23 @@ class FaultProxy:
                 room = _room(toxic.answer_at, self.answered[number])
                 if room == 0:
                     return True
-                data = front.recv(room)
+                data = front.recv(min(room, self._size(toxic)))
                 if not data:
                     return False
-                self._pace(toxic, len(data))
+                self._wait(back, len(data))
                 client.sendall(data)
                 self.answered[number] += len(data)
         return False
 
-    def _pace(self, toxic: Toxic, size: int) -> None:
-        seconds = toxic.latency * (1 + self._random.random())
-        if toxic.bandwidth:
-            seconds += size / toxic.bandwidth
-        self._stopped.wait(seconds)
+    def _size(self, toxic: Toxic) -> int:
+        return self._random.randint(1, toxic.slices) if toxic.slices else PIECE
+
+    def _wait(self, pace: Pace, size: int) -> None:
+        seconds = pace.latency * (1 + self._random.random())
+        if pace.bandwidth:
+            seconds += size / pace.bandwidth
+        if seconds:
+            self._stopped.wait(seconds)
 
     def _spoil(self, toxic: Toxic, client: socket.socket, front: socket.socket) -> None:
         if toxic.buffers:

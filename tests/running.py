@@ -29,9 +29,18 @@ CHUNK = 1_048_576
 
 
 class Gateway:
-    """Service and front in this process, talking over real sockets; `key` is a live key."""
+    """Service and front in this process, talking over real sockets; `key` is a live key.
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    `reach` returns where the front finds the service that listens at an address.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        reach: Callable[[str], str] = lambda address: address,
+    ) -> None:
+        self._reach = reach
         database = f"sqlite:///{folder / 'imageedit.db'}"
         self.environment = {
             "IMAGEEDIT_DATABASE_URL": database,
@@ -48,7 +57,8 @@ class Gateway:
     def __enter__(self) -> Gateway:
         self.service = Service(read_settings(self.environment))
         self.service.start()
-        front = read(self.environment | {"IMAGEEDIT_GRPC_ADDRESS": self.service.address})
+        address = self._reach(self.service.address)
+        front = read(self.environment | {"IMAGEEDIT_GRPC_ADDRESS": address})
         journal = Journal(self.log)
         self._channel = Channel(front)
         self._listener = Listener(

@@ -17,7 +17,7 @@ import atheris
 
 from tests.fuzz.targets import PACKAGES, found
 
-SLOW = 5
+SLOW = 10
 MEMORY = 1024
 FOUND_SOMETHING = 77
 
