@@ -8,20 +8,43 @@ interrupted.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from cli.credits import credit
-from cli.demo import demo
-from cli.edit import edit
-from cli.keys import keys
-from cli.migrate import migrate
-from cli.models import models
-from cli.serve import serve
-from cli.usage import usage
-from cli.users import users
+# The module of each, and its name there. Only the one that is run is loaded: who edits a picture
+# has no need of the database's library.
+COMMANDS = {
+    "serve": ("cli.serve", "serve"),
+    "keys": ("cli.keys", "keys"),
+    "credits": ("cli.credits", "credit"),
+    "users": ("cli.users", "users"),
+    "usage": ("cli.usage", "usage"),
+    "migrate": ("cli.migrate", "migrate"),
+    "edit": ("cli.edit", "edit"),
+    "models": ("cli.models", "models"),
+    "demo": ("cli.demo", "demo"),
+}
+
+
+class Commands(click.Group):
+    """The commands, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name; `None` where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 not done, 2 wrong usage, 3 request not usable, 4 key not valid,"
     " 5 no credit, 6 busy or limited, 7 upstream failed, 8 gateway not reachable.",
@@ -36,9 +59,6 @@ def main() -> None:
     Edit a picture:                               imageedit edit photo.png "at night" -o night.png
     """
 
-
-for command in (serve, keys, credit, users, usage, migrate, edit, models, demo):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main()

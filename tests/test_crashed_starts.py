@@ -20,6 +20,7 @@ pytest_plugins = ("tests.databases",)
 
 # Seconds after the first sign of the migration; some are before its commit, some behind.
 MOMENTS = (0.0, 0.005, 0.01, 0.02, 0.05)
+LOADING = 0.1  # of the migrations themselves, between the new file and its first table
 
 
 def check_next_start(database: str) -> bool:
@@ -46,7 +47,7 @@ def test_kills_during_the_first_start(sandbox: SandboxServer, tmp_path: Path) ->
         }
         with program("-m", "server", environment=environment, folder=folder) as service:
             assert eventually((folder / "imageedit.db").exists, 30)
-            time.sleep(moment)
+            time.sleep(number and LOADING + 2 * moment)
             service.process.kill()
             service.process.wait()
         interrupted += check_next_start(sqlite_url(folder))

@@ -17,9 +17,6 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
-from redis import BlockingConnectionPool
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from server.accounts.keys import Key
 from server.accounts.moving_window import MovingWindowMemory
@@ -207,6 +204,11 @@ def _wall_clock() -> int:
 
 
 def _connect(url: str) -> RedisStorage:
+    # As in the settings: only who shares limits needs the client.
+    from redis import BlockingConnectionPool  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
     seconds = REDIS_TIMEOUT_MS / 1000
     pool = BlockingConnectionPool.from_url(
         url.replace("redis+unix://", "unix://"),  # the library's name, and the client's

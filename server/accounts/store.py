@@ -9,12 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -23,6 +18,8 @@ from server.domain import EditError, Situation
 
 RETRY_AFTER = 5
 MIGRATIONS = Path(__file__).with_name("migrations")
+# The newest of them: their files are named by number.
+VERSION = max(path.name for path in MIGRATIONS.glob("versions/*.py")).partition("_")[0]
 POOL = 16  # connections to a shared database; an edit holds none while its upstream works
 # An error's text would quote what was written, end users among it.
 _COMMON: dict[str, Any] = {"hide_parameters": True, "pool_size": POOL, "max_overflow": POOL}
@@ -75,35 +72,36 @@ class Store:
 
     def open(self) -> None:
         """Migrate an embedded database; raise `SchemaError` for a shared one of another version."""
-        if self.embedded:
-            self.migrate()
-        else:
+        if not self.embedded:
             self.check()
+        elif self._version() != VERSION:
+            self.migrate()
 
     def migrate(self) -> None:
         """Bring the database to this version; several processes may try at once."""
+        from server.accounts.migration import upgrade  # noqa: PLC0415 -- see there
+
         with self.write() as connection:
             if not self.embedded:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310271)")
-            config = _config()
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise SchemaError(
-                    f"The database is of a version that this program does not know: {error}."
-                ) from None
+            upgrade(connection)
 
     def check(self) -> None:
         """Raise `SchemaError` unless the database is of this version."""
-        with self.read() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        wanted = ScriptDirectory.from_config(_config()).get_current_head()
-        if found != wanted:
+        found = self._version()
+        if found != VERSION:
             raise SchemaError(
-                f"The database is at version {found or 'none'}, this program needs {wanted}:"
+                f"The database is at version {found or 'none'}, this program needs {VERSION}:"
                 " run `imageedit migrate`."
             )
+
+    def _version(self) -> str | None:
+        """Return the last migration that the database has seen."""
+        with self.read() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return None if found is None else str(found)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -174,9 +172,3 @@ def _prepare(connection: Any, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
