@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ from sqlalchemy import Connection, insert, text
 
 from server.accounts.audit import audit
 from server.accounts.schema import results
-from server.accounts.store import Store, connect
-from tests.databases import Postgres, sqlite_url
+from server.accounts.store import Store
+from tests.databases import Postgres, migrated_sqlite
 from tests.ledgers import DELIVERED, FAILED, Bank
 
 pytest_plugins = ("tests.databases",)
@@ -123,19 +122,20 @@ def test_tampering_is_found(store: Store, names: dict[str, str], statement: str,
     assert all(finding.endswith(".") for finding in findings)
 
 
+@pytest.fixture(scope="module")
+def unguarded(postgres: Postgres) -> str:
+    """A database of this module's own: its guards are taken away, and do not come back."""
+    return postgres.migrated()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of its own for every test: its guards are taken away."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that no other module's tests see, with no rows."""
     if request.param == "sqlite":
-        store = connect(sqlite_url(tmp_path))
-        store.migrate()
-        store.close()
-        yield sqlite_url(tmp_path)
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = server.migrated()
-    yield url
-    server.drop(url)
+        return migrated_sqlite(tmp_path)
+    url: str = request.getfixturevalue("unguarded")
+    request.getfixturevalue("postgres").empty(url)
+    return url
 
 
 def tamper(store: Store, statements: str) -> None:
