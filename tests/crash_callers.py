@@ -18,6 +18,7 @@ from tests.edits import Edit
 from tests.interrupted import prepared
 
 CALLERS = 6
+PAUSE = 0.1  # seconds between two calls of a caller, at the most
 PATIENCE = 60.0  # seconds that answers are waited for in the end
 MODEL = "openai/gpt-image-2.6-sunburst"
 
@@ -59,7 +60,8 @@ class _Caller:
 
     def run(self, over: threading.Event) -> None:
         with requests.Session() as session:
-            while not over.is_set():
+            # The pauses keep the machine free for what is under test.
+            while not over.wait(self._dice.uniform(0, PAUSE)):
                 self._attempt(session, self._next())
             until = time.monotonic() + PATIENCE
             while self._unanswered:

@@ -29,7 +29,6 @@ from sqlalchemy import Row, func, select
 from sandbox.faults import FAULTS, Stage
 from sandbox.server import SandboxServer
 from server import catalog_file
-from server.accounts.audit import audit
 from server.accounts.desk import Ticket
 from server.accounts.schema import accounts, entries, keys
 from server.accounts.usage import By, report
@@ -60,7 +59,7 @@ UPSTREAM = "upstream_failed"
 def books_that_balance(gateway: Gateway) -> Iterator[None]:
     """After every test the audit finds nothing."""
     yield
-    assert audit(gateway.store) == []
+    assert gateway.findings() == []
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from sandbox.server import SandboxServer
-from server.accounts.audit import audit
 from tests.customers import ONE, customer, customer_of
 from tests.fault_proxy import End, Toxic
 from tests.node_calls import Calls, Made
@@ -44,7 +43,7 @@ def hasty(sandbox: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> I
 def books_that_balance(gateway: Gateway) -> Iterator[None]:
     """After every test the audit finds nothing; the hasty gateway's own comes at its end."""
     yield
-    assert audit(gateway.store) == []
+    assert gateway.findings() == []
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from sandbox.server import SandboxServer
-from server.accounts.audit import audit
 from tests.customers import RETRY, customer_of, post
 from tests.running import Gateway
 
@@ -18,7 +17,7 @@ from tests.running import Gateway
 def books_that_balance(gateway: Gateway) -> Iterator[None]:
     """After every test the audit finds nothing."""
     yield
-    assert audit(gateway.store) == []
+    assert gateway.findings() == []
 
 
 @dataclass(frozen=True)

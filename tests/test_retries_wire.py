@@ -13,7 +13,6 @@ import grpc
 import pytest
 
 from sandbox.server import SandboxServer
-from server.accounts.audit import audit
 from tests.customers import ONE, RETRY, Customer, customer, post
 from tests.edits import Edit, message, told_by_grpc
 from tests.paid_keys import paid_key
@@ -29,7 +28,7 @@ RESULT = {"result", "result_chunk"}
 def books_that_balance(gateway: Gateway) -> Iterator[None]:
     """After every test the audit finds nothing."""
     yield
-    assert audit(gateway.store) == []
+    assert gateway.findings() == []
 
 
 def keyed(key: str) -> dict[str, str]:

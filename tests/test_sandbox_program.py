@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageStat
 
 from sandbox import samples
-from sandbox.scenes import landscape, still_life
+from sandbox.scenes import landscape
 
 
 def ignore_interrupts() -> None:
@@ -71,13 +71,6 @@ def test_the_shipped_samples_are_a_picture_and_a_mask(
         assert alpha.histogram()[0] + alpha.histogram()[255] == size[0] * size[1]
         assert share[0] < ImageStat.Stat(alpha).mean[0] / 255 < share[1]
     assert files[0].stat().st_size < 1_500_000
-
-
-def test_the_shipped_still_life_is_what_the_script_renders() -> None:
-    picture, _ = still_life.render()
-    with Image.open(SAMPLES / "still-life.png") as shipped:
-        difference = ImageChops.difference(shipped, picture)
-    assert max(ImageStat.Stat(difference).mean) < 0.5  # another Pillow may round another way
 
 
 def test_masks_are_written_in_the_gateways_convention(tmp_path: Path) -> None:
