@@ -9,7 +9,7 @@ PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 .PHONY: help run demo test check fuzz gen fresh lint format types contracts breaking golden pictures samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
-WORKERS ?= 2
+WORKERS ?= auto
 PYTEST ?=
 
 # What `make fuzz` fuzzes (all targets where none is named), and for how many seconds each.
@@ -55,7 +55,7 @@ demo: $(VENV)/.run ## Edit a sample picture under a mask, write edited.png, and 
 	@exec $(BIN)/imageedit demo --output edited.png
 
 test: $(VENV)/.dev ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: fresh lint types contracts breaking test ## Run everything that CI runs
 	$(MAKE) --no-print-directory fuzz FUZZ="multipart picture"

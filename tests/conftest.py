@@ -15,6 +15,27 @@ from tests.running import Gateway
 settings.register_profile("suite", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("suite")
 
+# Modules are handed out whole, for their fixtures' sake: with the longest first, no worker is left
+# alone with one in the end.
+LONGEST = (
+    *("pillow_pictures", "retries_python", "crashes_at_random", "retries_node", "known_bugs"),
+    *("command", "idempotency_races", "error_table", "crashes", "upstream_time_box", "secrets"),
+    *("programs", "edit_road", "crashed_starts", "ledger_races", "promises"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` means: tests wait about as long as they compute."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) * 3 // 2
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
