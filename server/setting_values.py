@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from redis import ConnectionPool
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -67,6 +66,9 @@ def database(text: str) -> str:
 
 def redis(text: str) -> str:
     """Return a URL that Redis' client takes."""
+    # Only who shares limits needs the client, which takes a while to load.
+    from redis import ConnectionPool  # noqa: PLC0415
+
     try:
         # The name for a socket file that the limits library wants, and the client does not know.
         ConnectionPool.from_url(text.replace("redis+unix://", "unix://"))
