@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from werkzeug.http import parse_options_header
 
 from gateway_http.form import MAX_BODY, READ_SIZE, Form, FormError, FormReader, too_large
+from gateway_http.json_body import JsonReader
 
 
 class Body(Protocol):
@@ -25,7 +26,7 @@ def receive(body: Body, content_type: str, length: int | None, known: Iterable[s
     """
     if length is not None and length > MAX_BODY:
         raise too_large()
-    reader = FormReader(_boundary(content_type), known)
+    reader = _reader(content_type, known)
     try:
         left = math.inf if length is None else length
         while left and (data := _next(body, int(min(READ_SIZE, left)))):
@@ -37,10 +38,18 @@ def receive(body: Body, content_type: str, length: int | None, known: Iterable[s
         raise
 
 
-def _boundary(content_type: str) -> bytes:
+def _reader(content_type: str, known: Iterable[str]) -> FormReader | JsonReader:
     kind, options = parse_options_header(content_type)
-    if kind.lower() != "multipart/form-data":
-        raise FormError("The body must be multipart/form-data.")
+    match kind.lower():
+        case "multipart/form-data":
+            return FormReader(_boundary(options), known)
+        case "application/json":
+            return JsonReader(known)
+        case _:
+            raise FormError("The body must be multipart/form-data or application/json.")
+
+
+def _boundary(options: Mapping[str, str]) -> bytes:
     boundary = options.get("boundary", "")
     if not 0 < len(boundary) <= 200 or not boundary.isascii():
         raise FormError("The Content-Type header of the form has no usable boundary.")
