@@ -51,9 +51,12 @@ def answer(
 
 def _reply(vendor: Vendor, request: Request, order: Order, directives: Directives) -> Reply:
     """Return the vendor's answer with every fault but those of the socket."""
+    order = replace(order, gap=directives.get("gap"))
     if fault := directives.at(Stage.ANSWER):
         reply = failures.anywhere(fault) or vendor.fail(fault)
-        return reply or vendor.refuse(f"the sandbox has no fault '{fault}' for {vendor.name}")
+        if reply is None or order.partial_images is None or "late" not in directives:
+            return reply or vendor.refuse(f"the sandbox has no fault '{fault}' for {vendor.name}")
+        order = replace(order, error=reply)
     if directives.at(Stage.SOCKET) in {"silent", "reset", "close", "drip_headers"}:
         return Reply(200, b"")  # nothing of it will be sent
     if "jpeg" in directives:

@@ -6,27 +6,25 @@ import base64
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
-from sandbox.wire import Reply
+from sandbox.wire import Order, Reply
 
 
 def stream(
     prefix: str,
-    partial_images: int,
+    order: Order,
     pictures: list[bytes],
     facts: Mapping[str, object],
     usage: Mapping[str, object],
-    *,
-    comment: str = "",
 ) -> Reply:
-    """Return the partial pictures and the completed one as `text/event-stream`.
+    """Return the pictures as `text/event-stream`: unfinished ones, and the final one last.
 
-    `pictures` holds the partial ones first, then the final one. `comment` is a comment line that
-    goes before each event.
+    Where the order has an `error`, that takes the final one's place.
     """
     frames = []
     for place, file in enumerate(pictures):
-        final = place >= partial_images
+        final = place == len(pictures) - 1
         event: dict[str, object] = {
             "type": f"{prefix}.{'completed' if final else 'partial_image'}",
             "b64_json": base64.b64encode(file).decode(),
@@ -34,6 +32,13 @@ def stream(
             **facts,
             **({"usage": usage} if final else {"partial_image_index": place}),
         }
-        before = f": {comment}\n\n" if comment else ""
-        frames.append(f"{before}event: {event['type']}\ndata: {json.dumps(event)}\n\n")
-    return Reply(200, ("".join(frames) + "data: [DONE]\n\n").encode(), "text/event-stream")
+        if final and order.error is not None:
+            event = {"type": "error", **json.loads(order.error.body)}
+        frames.append(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n")
+    return Reply(200, "".join(frames).encode(), "text/event-stream", gap=order.gap)
+
+
+def commented(reply: Reply, comment: str) -> Reply:
+    """Return a stream with a comment line before each event, and `[DONE]` as its end."""
+    frames = [f": {comment}\n\n{frame}\n\n" for frame in reply.body.decode().split("\n\n") if frame]
+    return replace(reply, body=("".join(frames) + "data: [DONE]\n\n").encode())

@@ -44,6 +44,10 @@ class Fault:
 
 FAULTS: Mapping[str, Fault] = {
     "delay": Fault(Stage.TIME, "wait so many seconds before anything else", 1.0),
+    "gap": Fault(Stage.TIME, "wait so many seconds between two events of a stream", 0.2),
+    "late": Fault(
+        Stage.TIME, "in a stream: an error in place of the answer comes as its last event"
+    ),
     "silent": Fault(Stage.SOCKET, "read the request, never answer"),
     "drip_headers": Fault(Stage.SOCKET, "send a header line so many times a second, for ever", 10),
     "drip_body": Fault(Stage.SOCKET, "send so many bytes of the body a second", 10),

@@ -92,7 +92,7 @@ class OpenAI:
         }
         usage = _usage(order)
         if order.partial_images is not None:
-            return events.stream("image_edit", order.partial_images, pictures, facts, usage)
+            return events.stream("image_edit", order, pictures, facts, usage)
         data = [{"b64_json": base64.b64encode(file).decode()} for file in pictures]
         body = {"created": int(time.time()), "data": data, **facts, "usage": usage}
         return Reply.of(200, body, x_request_id=f"req_{secrets.token_hex(16)}")

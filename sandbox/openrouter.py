@@ -19,6 +19,8 @@ from sandbox.openrouter_errors import error, failures, zod
 from sandbox.wire import Order, Refusal, Reply, Request, Submission, Upload
 
 MODEL = "openai/gpt-image-2"
+PARTIAL_IMAGES = 2
+"""In a stream; the endpoint takes no number."""
 SIZES: Mapping[str, tuple[int, int]] = {
     "1:1": (1024, 1024),
     "3:2": (1536, 1024),
@@ -120,15 +122,15 @@ class OpenRouter:
             mask=mask,
             quality=str(fields.get("quality", "auto")).replace("auto", "medium"),
             count=int(str(fields.get("n", 1))),
-            partial_images=0 if fields.get("stream") else None,
+            partial_images=PARTIAL_IMAGES if fields.get("stream") else None,
         )
 
     def deliver(self, request: Request, order: Order, pictures: list[bytes]) -> Reply:
         """Return the pictures as PNG with usage and cost, or the events of a stream."""
         usage = _usage(order)
         if order.partial_images is not None:
-            note = "OPENROUTER PROCESSING"
-            return events.stream("image_generation", 0, pictures, {}, usage, comment=note)
+            stream = events.stream("image_generation", order, pictures, {}, usage)
+            return events.commented(stream, "OPENROUTER PROCESSING")
         data = [
             {"b64_json": base64.b64encode(file).decode(), "media_type": "image/png"}
             for file in pictures

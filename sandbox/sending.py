@@ -37,6 +37,9 @@ def send(connection: socket.socket, reply: Reply) -> bool:
     Raises `OSError` and `HungUp` when the client leaves.
     """
     match reply.manner:
+        case "" if reply.content_type == "text/event-stream":
+            _send_events(connection, reply)
+            return True
         case "":
             connection.sendall(_head(reply, len(reply.body)) + reply.body)
             return True
@@ -66,6 +69,16 @@ def send(connection: socket.socket, reply: Reply) -> bool:
     return False
 
 
+def _send_events(connection: socket.socket, reply: Reply) -> None:
+    """Send each event in a chunk of its own, as they would come one after the other."""
+    connection.sendall(_head(reply, None))
+    for number, event in enumerate(reply.body.split(b"\n\n")[:-1]):
+        if number and reply.gap:
+            wait(connection, reply.gap)
+        connection.sendall(b"%x\r\n%s\n\n\r\n" % (len(event) + 2, event))
+    connection.sendall(b"0\r\n\r\n")
+
+
 def _send_huge(connection: socket.socket, reply: Reply) -> None:
     """Send megabytes that only end when all are sent: one JSON string, as if in base64."""
     opening, block = b'{"data": [{"b64_json": "', b"A" * MEGABYTE
@@ -75,14 +88,14 @@ def _send_huge(connection: socket.socket, reply: Reply) -> None:
         connection.sendall(block)
 
 
-def _head(reply: Reply, length: int) -> bytes:
-    """Return the status line and headers of a body of `length` bytes."""
+def _head(reply: Reply, length: int | None) -> bytes:
+    """Return the status line and headers of a body of `length` bytes, `None` for one in chunks."""
     lines = [
         f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}",
         f"date: {time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime())}",
         "server: sandbox",
         f"content-type: {reply.content_type}",
-        f"content-length: {length}",
+        "transfer-encoding: chunked" if length is None else f"content-length: {length}",
         *(f"{name}: {value}" for name, value in reply.headers.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

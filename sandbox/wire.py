@@ -30,7 +30,7 @@ class Request:
 class Reply:
     """An answer. `manner` is how it is sent: "" plainly, else a fault of stage SOCKET.
 
-    `amount` is that fault's number.
+    `amount` is that fault's number. `gap` is the seconds between two events of a stream.
     """
 
     status: int
@@ -39,6 +39,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     manner: str = ""
     amount: float = 0.0
+    gap: float = 0.0
 
     @classmethod
     def of(cls, status: int, document: object, **headers: str) -> Reply:
@@ -85,7 +86,8 @@ class Order:
     `images` are the pictures to edit, `source` is the first one's file. `size` is the output's
     width and height in pixels. `mask` is an "L" picture of the first image's size, 255 = edit.
     `output_format` is Pillow's name, `quality` is never "auto". `partial_images` is `None`
-    without streaming.
+    without streaming; in a stream, `gap` is the seconds between events, and `error` what takes the
+    final picture's place.
     """
 
     model: str
@@ -100,6 +102,8 @@ class Order:
     background: str = "opaque"
     count: int = 1
     partial_images: int | None = None
+    gap: float = 0.0
+    error: Reply | None = None
     seed: int = 0
 
 

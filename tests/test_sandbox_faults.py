@@ -23,6 +23,7 @@ from tests.sandbox_client import (
     ask,
     file,
     openai,
+    openrouter,
     part,
     picture,
     result,
@@ -230,3 +231,21 @@ def test_a_client_that_resets_does_no_harm(server: SandboxServer) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
     assert requests.get(server.url + "/healthz", timeout=5).json()["sandbox"] is True
+
+
+@pytest.mark.parametrize("vendor", ["openai", "openrouter"])
+def test_a_stream_comes_event_by_event_and_may_end_in_an_error(
+    server: SandboxServer, vendor: str
+) -> None:
+    began = time.monotonic()
+    prompt = "sepia [sandbox late moderation gap=0.1]"
+    if vendor == "openai":
+        answer = openai(server, prompt=prompt, stream="true", partial_images="2")
+    else:
+        answer = openrouter(server, prompt=prompt, stream=True)
+    assert time.monotonic() - began > 0.2
+    assert answer.headers["transfer-encoding"] == "chunked"
+    kinds = [line for line in answer.text.splitlines() if line.startswith("event: ")]
+    assert len(kinds) == 3
+    assert kinds[-1] == "event: error"
+    assert "completed" not in answer.text

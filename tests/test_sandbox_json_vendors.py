@@ -126,7 +126,11 @@ def test_openrouter_reports_tokens_and_their_price(server: SandboxServer) -> Non
 def test_openrouter_streams_with_comments_between(server: SandboxServer) -> None:
     text = openrouter(server, stream=True).text
     assert ": OPENROUTER PROCESSING" in text
-    assert "event: image_generation.completed" in text
+    kinds = [line for line in text.splitlines() if line.startswith("event: ")]
+    assert kinds == [
+        *["event: image_generation.partial_image"] * 2,
+        "event: image_generation.completed",
+    ]
     assert text.endswith("data: [DONE]\n\n")
 
 
