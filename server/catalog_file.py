@@ -29,6 +29,7 @@ TRANSLATABLE = (
     "moderation",
     "seed",
     "user",
+    "partial_images",
 )
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -90,7 +90,7 @@ def edit_response(result: EditResult, *, with_picture: bool) -> pb.EditImageResp
         height=picture.height,
         output_format=_output_format(picture),
         quality=_quality(result.quality),
-        background=pb.BACKGROUND_TRANSPARENT if result.transparent else pb.BACKGROUND_OPAQUE,
+        background=_background(result.transparent),
         usage=pb.Usage(
             input_tokens=result.tokens.input,
             input_text_tokens=min(result.tokens.input_text, result.tokens.input),
@@ -109,6 +109,23 @@ def edit_response(result: EditResult, *, with_picture: bool) -> pb.EditImageResp
     return message
 
 
+def partial_image(
+    index: int, picture: Picture, transparent: bool, piece_bytes: int
+) -> Iterator[pb.PartialImage]:
+    """Yield the pieces of a partial picture, each of at most `piece_bytes`."""
+    data = picture.data
+    for start in range(0, len(data), piece_bytes):
+        yield pb.PartialImage(
+            index=index,
+            mime_type=picture.mime_type,
+            data=data[start : start + piece_bytes],
+            complete=start + piece_bytes >= len(data),
+            width=picture.width,
+            height=picture.height,
+            background=_background(transparent),
+        )
+
+
 def model_message(model: Model, routes: tuple[Route, ...]) -> pb.Model:
     """Return what callers see of a model; never a provider or an upstream's name."""
     return pb.Model(
@@ -125,6 +142,10 @@ def model_message(model: Model, routes: tuple[Route, ...]) -> pb.Model:
         expiration_date=model.expiration.isoformat() if model.expiration else "",
         max_input_images=max(route.max_images for route in routes),
     )
+
+
+def _background(transparent: bool) -> pb.Background.ValueType:
+    return pb.BACKGROUND_TRANSPARENT if transparent else pb.BACKGROUND_OPAQUE
 
 
 def _quality(word: str) -> pb.Quality.ValueType:

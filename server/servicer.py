@@ -18,7 +18,7 @@ from server.accounts.desk import Desk, Ticket
 from server.accounts.keys import Key
 from server.calls import Call, current
 from server.catalog import Catalog
-from server.domain import EditError, EditResult, Situation
+from server.domain import EditError, EditResult, Picture, Situation
 from server.editor import Editor
 from server.tracing import spans
 from server.upstream.attempts import AttemptRecord
@@ -55,6 +55,11 @@ class RpcCaller:
         self._call.facts["model"] = model
         self.events.put(pb.StreamEditImageResponse(accepted=pb.EditAccepted(model=model)))
 
+    def partial(self, index: int, picture: Picture, *, transparent: bool) -> None:
+        """Send a picture on its way to the result, in pieces."""
+        for message in messages.partial_image(index, picture, transparent, CHUNK_BYTES):
+            self.events.put(pb.StreamEditImageResponse(partial_image=message))
+
     def attempted(self, record: AttemptRecord) -> None:
         """Note an attempt for the log, and in the attempt's span."""
         spans.note(route=f"{record.provider}:{record.model}", outcome=record.outcome)
@@ -66,7 +71,15 @@ class RpcCaller:
 class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
     """`ImageEdit` (proto/imageedit/v1/image_edit.proto); errors leave as `EditError`."""
 
-    def __init__(self, editor: Editor, catalog: Catalog, desk: Desk) -> None:
+    def __init__(
+        self,
+        editor: Editor,
+        catalog: Catalog,
+        desk: Desk,
+        *,
+        progress_seconds: float = PROGRESS_SECONDS,
+    ) -> None:
+        self._progress_seconds = progress_seconds
         self._editor = editor
         self._catalog = catalog
         self._desk = desk
@@ -77,6 +90,9 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         """Edit one picture, inline both ways."""
         call = current.get()
         mask = request.mask.data if request.HasField("mask") else None
+        if request.partial_images:
+            problem = "partial_images: this call gives none; StreamEditImage does."
+            raise EditError(Situation.BAD_REQUEST, problem, field="partial_images")
         edit = messages.edit_request(request, [image.data for image in request.images], mask)
         result = self._editor.edit(edit, _ticket(call), RpcCaller(context, call))
         _note(call, result, context)
@@ -103,7 +119,7 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
 
         # The RPC's own thread must be free to send events, so another carries the edit.
         threading.Thread(target=copy_context().run, args=(work,), name="edit", daemon=True).start()
-        yield from _events(caller)
+        yield from _events(caller, self._progress_seconds)
         result = outcome[0]
         if isinstance(result, BaseException):
             raise result
@@ -184,12 +200,12 @@ def _ticket(call: Call) -> Ticket:
     return Ticket(_key(call), call.request_id, call.idempotency_key, call.retry_count)
 
 
-def _events(caller: RpcCaller) -> Iterator[pb.StreamEditImageResponse]:
+def _events(caller: RpcCaller, progress_seconds: float) -> Iterator[pb.StreamEditImageResponse]:
     """Yield what happens until the edit ends, and progress while nothing does."""
     started = time.monotonic()
     while True:
         try:
-            event = caller.events.get(timeout=PROGRESS_SECONDS)
+            event = caller.events.get(timeout=progress_seconds)
         except queue.Empty:
             elapsed = time.monotonic() - started
             yield pb.StreamEditImageResponse(progress=pb.EditProgress(elapsed_seconds=elapsed))

@@ -8,16 +8,24 @@ from server.catalog import IMAGE_EDIT, Model, Parameter, Route
 from server.domain import EditRequest, OutputFormat
 from server.sizes import Size, nearest_listed, parse_ratio, parse_size, same_shape
 
-ALWAYS_HONOURED = ("prompt", "image", "mask", "output_format", "output_compression", "user")
+ALWAYS_HONOURED = (
+    *("prompt", "image", "mask", "output_format", "output_compression", "user"),
+    "stream",
+)
+PARTIAL_IMAGES = "partial_images"
 SENT_AS_THEY_ARE = ("quality", "background", "input_fidelity", "moderation", "seed", "user")
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """`fields` go to the upstream by its own names; `ignored` are ours that it cannot honour."""
+    """`fields` go to the upstream by its own names; `ignored` are ours that it cannot honour.
+
+    `partial_images` is how many unfinished pictures the upstream is asked for.
+    """
 
     fields: dict[str, str | int]
     ignored: frozenset[str]
+    partial_images: int = 0
 
 
 def translate(request: EditRequest, route: Route, *, canvas: Size | None) -> Translation:
@@ -40,13 +48,14 @@ def translate(request: EditRequest, route: Route, *, canvas: Size | None) -> Tra
             fields[parameter.name] = value
         elif not _needs_no_upstream(name, value):
             ignored.add(name)
-    if request.partial_images:
-        ignored.add("partial_images")
+    partial_images = request.partial_images if PARTIAL_IMAGES in route.parameters else 0
+    if partial_images != request.partial_images:
+        ignored.add(PARTIAL_IMAGES)
     fields |= _size(request, route, canvas)
     fields |= _output(request, route, lossless=canvas is not None)
     if request.output_compression is not None and request.output_format is OutputFormat.PNG:
         ignored.add("output_compression")
-    return Translation(fields, frozenset(ignored))
+    return Translation(fields, frozenset(ignored), partial_images)
 
 
 def _needs_no_upstream(name: str, value: object) -> bool:

@@ -82,6 +82,7 @@ class Work:
         self._clock = clock
         self._upstream_ms = 0
         self._tried = 0
+        self._partials = 0
         self._route: Route | None = None
         self.delivered: Delivered | None = None
 
@@ -119,14 +120,32 @@ class Work:
         edit = prompts.upstream_edit(
             job.request.prompt, job.pictures, job.plane, route, translation.fields
         )
+        edit = replace(edit, partial_images=translation.partial_images)
         self._route = route
         self._tried += 1
         began = self._clock()
         try:
-            self.delivered = self._attempts.fetch(route, edit, self._caller, self._bill.submit)
+            self.delivered = self._attempts.fetch(
+                route, edit, self._caller, self._bill.submit, self._partial
+            )
         finally:
             self._upstream_ms += self._clock() - began
         return Done(route, translation, self.delivered, self._finish(self.delivered))
+
+    def _partial(self, file: bytes) -> None:
+        """Pass a partial picture on as the finished one will be: its type and size, and its mask.
+
+        One that is no picture is left out, and so are those above the number that was asked for.
+        """
+        if self._partials == self._job.request.partial_images or self._caller.left():
+            return
+        try:
+            with self._bench:
+                finished = self._finished(file)
+        except BadPicture:
+            return
+        self._caller.partial(self._partials, finished.picture, transparent=finished.transparent)
+        self._partials += 1
 
     def _retired(self) -> EditError:
         """Return what a model's absence at its vendor means: expected, or the operator's fault."""
@@ -149,7 +168,7 @@ class Work:
     def _finish(self, delivered: Delivered) -> Finished:
         try:
             with self._bench:
-                return self._finished(delivered)
+                return self._finished(delivered.file)
         except BadPicture as error:
             raise EditError(
                 Situation.UPSTREAM_FAILED,
@@ -157,10 +176,10 @@ class Work:
                 " charged.",
             ) from error
 
-    def _finished(self, delivered: Delivered) -> Finished:
+    def _finished(self, file: bytes) -> Finished:
         request = self._job.request
         return finish(
-            delivered.file,
+            file,
             output_format=request.output_format,
             compression=request.output_compression,
             size=parse_size(request.size) if request.size else None,

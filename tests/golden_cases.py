@@ -67,6 +67,7 @@ def edit_of(case: str) -> UpstreamEdit:
         mask=picture(given["mask"]) if "mask" in given else None,
         fields=given.get("fields", {}),
         image_fields=tuple(given.get("image_fields", ())),
+        partial_images=given.get("partial_images", 0),
     )
 
 

@@ -187,9 +187,11 @@ class Breaking(Attempts):
         self._error = error
         self._sends = sends
 
-    def fetch(self, route: Any, edit: Any, caller: Any, on_send: Callable[[], None]) -> Any:
+    def fetch(
+        self, route: Any, edit: Any, caller: Any, on_send: Callable[[], None], on_partial: Any
+    ) -> Any:
         """Raise the error."""
-        del route, edit, caller
+        del route, edit, caller, on_partial
         if self._sends:
             on_send()
         raise self._error

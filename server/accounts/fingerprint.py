@@ -11,17 +11,20 @@ from dataclasses import fields
 
 from server.domain import EditRequest
 
+_DELIVERY = frozenset({"partial_images"})
+
 
 def fingerprint(request: EditRequest) -> str:
     """Return 64 hexadecimal digits, the same for requests that are equal in every field.
 
     SHA-256 over JSON: every field by its name, pictures and mask as digests of their files. What is
-    left at its default is left out, so that a field added later changes no fingerprint.
+    left at its default is left out, so that a field added later changes no fingerprint. How the
+    answer comes does not count: a repeat may ask for a stream where the original did not.
     """
     asked = {
         field.name: _plain(getattr(request, field.name))
         for field in fields(request)
-        if getattr(request, field.name) != field.default
+        if getattr(request, field.name) != field.default and field.name not in _DELIVERY
     }
     return _digest(json.dumps(asked, sort_keys=True).encode())
 

@@ -21,7 +21,8 @@ class UpstreamEdit:
     `model` is the upstream's name. `prompt` already holds the mask's instruction, `images` already
     end with the mask's picture where the route says so; `mask` is set for native masks alone.
     `fields` are the translated parameters by the upstream's own names. `image_fields` names where
-    the pictures go, in order, for upstreams that take one field a picture.
+    the pictures go, in order, for upstreams that take one field a picture. `partial_images` is how
+    many unfinished pictures are wanted on the way: above 0 the answer is asked for as events.
     """
 
     model: str
@@ -30,6 +31,7 @@ class UpstreamEdit:
     mask: Picture | None = None
     fields: Mapping[str, str | int] = field(default_factory=dict)
     image_fields: tuple[str, ...] = ()
+    partial_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An upstream's whole answer; header names in lower case."""
+    """An upstream's whole answer; header names in lower case.
+
+    Where it came as events, `body` is the data of the last one, which is the answer.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer came as events."""
+        return self.headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 @dataclass(frozen=True, slots=True)

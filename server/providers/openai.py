@@ -6,6 +6,7 @@ Sources: openai-openapi (`CreateImageEditRequest`, `ImagesResponse`) and OpenAI'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from server.domain import Picture, Tokens
 from server.providers.base import (
@@ -47,6 +48,16 @@ _OUT_OF_MONEY = frozenset(
 )
 _POLICY = frozenset({"moderation_blocked", "content_policy_violation", "contentFilter"})
 _OVERLOADED = frozenset({"server_is_overloaded", "slow_down"})
+# By an error's code, else its type. Any other may be billed, as an unknown 200 may.
+_STATUSES = {
+    "rate_limit_exceeded": 429,
+    "invalid_api_key": 401,
+    "model_not_found": 404,
+    "server_error": 500,
+    "service_unavailable_error": 503,
+    "invalid_request_error": 400,
+    "image_generation_user_error": 400,
+}
 
 
 def build(edit: UpstreamEdit) -> Call:
@@ -60,6 +71,8 @@ def build(edit: UpstreamEdit) -> Call:
     ]
     masks = [] if edit.mask is None else [_file("mask", "mask", edit.mask)]
     words = {"model": edit.model, "prompt": edit.prompt, **edit.fields}
+    if edit.partial_images:
+        words |= {"stream": "true", "partial_images": edit.partial_images}
     fields = [TextPart(field, str(value)) for field, value in words.items()]
     return Call("/images/edits", parts=(*fields, *pictures, *masks))
 
@@ -67,7 +80,10 @@ def build(edit: UpstreamEdit) -> Call:
 def read(answer: Answer) -> Delivery | Failure:
     """Return the picture of a 2xx answer; without one it may be billed all the same."""
     body = table(document(answer.body))
-    picture = decoded(table(first(body.get("data"))).get("b64_json"))
+    if answer.streamed and (error := _event_error(body)):
+        return explain(replace(answer, status=_status(error)))
+    facts = body if answer.streamed else table(first(body.get("data")))
+    picture = decoded(facts.get("b64_json"))
     if picture is None:
         said = detail(answer.status, "no readable picture", answer.headers.get("x-request-id", ""))
         return Failure(FailureKind.UNKNOWN, said)
@@ -125,6 +141,8 @@ def _file(name: str, stem: str, picture: Picture) -> FilePart:
 def _error(answer: Answer) -> Mapping[str, object]:
     """Return the error in OpenAI's shape, empty where there is none."""
     body = table(document(answer.body))
+    if answer.streamed:
+        return _event_error(body)
     if "error" in body or "detail" not in body or answer.status >= 500:
         return table(body.get("error"))
     # FastAPI's shape: servers that speak OpenAI's API, such as vLLM-Omni and SGLang.
@@ -132,6 +150,16 @@ def _error(answer: Answer) -> Mapping[str, object]:
     place = [text(step) for step in items(problem.get("loc"))]
     said = text(body["detail"]) or text(problem.get("msg"))
     return {"message": said, "param": place[-1] if place else ""}
+
+
+def _event_error(body: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the error of a stream's last event, empty where it is none."""
+    return table(body.get("error")) or (body if body.get("type") == "error" else {})
+
+
+def _status(error: Mapping[str, object]) -> int:
+    """Return the status that an error would have had, had it come before the stream began."""
+    return _STATUSES.get(text(error.get("code"))) or _STATUSES.get(text(error.get("type"))) or 200
 
 
 def _field(status: int, param: str, code: str) -> str | None:

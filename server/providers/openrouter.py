@@ -45,14 +45,16 @@ def build(edit: UpstreamEdit) -> Call:
         {"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in edit.images
     ]
     words = {"model": edit.model, "prompt": edit.prompt, "input_references": references}
-    return Call("/images", json={**words, **edit.fields})
+    streaming = {"stream": True} if edit.partial_images else {}
+    return Call("/images", json={**words, **edit.fields, **streaming})
 
 
 def read(answer: Answer) -> Delivery | Failure:
     """Return the picture of a 2xx answer, or the failure that it holds instead."""
     body = table(document(answer.body))
-    picture = decoded(table(first(body.get("data"))).get("b64_json"))
-    if picture is None and body.get("error"):
+    facts = body if answer.streamed else table(first(body.get("data")))
+    picture = decoded(facts.get("b64_json"))
+    if picture is None and (body.get("error") or body.get("type") == "error"):
         return explain(answer)
     if picture is None:
         return Failure(FailureKind.UNKNOWN, detail(answer.status, "no readable picture"))

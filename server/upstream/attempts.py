@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from server.catalog import ProviderFacts, Route
-from server.domain import EditError, Situation, Tokens
+from server.domain import EditError, Picture, Situation, Tokens
 from server.providers.base import (
     Delivery,
     Failure,
@@ -69,6 +69,9 @@ class Caller(Protocol):
     def attempted(self, record: AttemptRecord) -> None:
         """Hear of an attempt that ended."""
 
+    def partial(self, index: int, picture: Picture, *, transparent: bool) -> None:
+        """Get a picture on its way to the result, the first one with `index` 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -124,13 +127,19 @@ class Attempts:
 
     @spans.traced("attempt")
     def fetch(
-        self, route: Route, edit: UpstreamEdit, caller: Caller, on_send: Callable[[], None]
+        self,
+        route: Route,
+        edit: UpstreamEdit,
+        caller: Caller,
+        on_send: Callable[[], None],
+        on_partial: Callable[[bytes], None],
     ) -> Delivered:
         """Try `route` once, within the attempt's time and the caller's; raises `AttemptFailed`.
 
         `on_send` is called just before the first byte leaves; what it raises ends the attempt with
         nothing sent. A caller that leaves before that ends the attempt; one that leaves later does
         not, because the vendor bills it all the same and the answer is kept for the retry.
+        `on_partial` gets the files of partial pictures, as they came, where the edit wants some.
         """
         started = time.monotonic()
         remaining = caller.remaining()
@@ -141,7 +150,7 @@ class Attempts:
                 self._live.add(attempt)
                 caller.on_leave(attempt.withdraw)
                 try:
-                    return self._deliver(route, edit, attempt)
+                    return self._deliver(route, edit, attempt, on_partial)
                 finally:
                     self._live.discard(attempt)
         except AttemptFailed as failure:
@@ -152,16 +161,37 @@ class Attempts:
             seconds = time.monotonic() - started
             caller.attempted(AttemptRecord(route.provider, route.model, outcome, detail, seconds))
 
-    def _deliver(self, route: Route, edit: UpstreamEdit, attempt: Attempt) -> Delivered:
+    def _deliver(
+        self,
+        route: Route,
+        edit: UpstreamEdit,
+        attempt: Attempt,
+        on_partial: Callable[[bytes], None],
+    ) -> Delivered:
         provider = self._providers[route.provider]
         facts = self._facts[route.provider]
+        begun = False
+
+        def begin(partial_picture: bytes) -> None:
+            nonlocal begun
+            begun = True
+            on_partial(partial_picture)
+
         try:
-            answer = send(provider.build(edit), self._endpoints[route.provider], attempt)
+            answer = send(
+                provider.build(edit),
+                self._endpoints[route.provider],
+                attempt,
+                on_partial=begin if edit.partial_images else None,
+            )
             succeeded = 200 <= answer.status < 300
             reading = provider.read(answer) if succeeded else provider.explain(answer)
             if isinstance(reading, Failure):
                 free = facts.failures_are_free
-                raise _explained(reading, free=free, unread=not succeeded)
+                failed = _explained(reading, free=free, unread=not succeeded)
+                if begun and not free:  # it showed work, so it may bill that
+                    failed.final = failed.billable = True
+                raise failed
             return Delivered(self._file(reading, facts, attempt), reading.tokens, reading.quality)
         except Unsent as error:
             raise AttemptFailed(_busy(BUSY_RETRY_AFTER), final=False) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from http.client import HTTPException
@@ -19,6 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from server.providers.base import Answer
 from server.upstream.attempt import Attempt
+from server.upstream.event_stream import CutShort, Endless, follow
 
 USER_AGENT = f"imageedit-gateway/{version('imageedit-gateway')}"
 _PIECE = 1 << 20
@@ -36,10 +38,17 @@ class TooLarge(Unanswered):
 
 
 def exchange(
-    request: PreparedRequest, wire: socket.socket, attempt: Attempt, *, limit: int
+    request: PreparedRequest,
+    wire: socket.socket,
+    attempt: Attempt,
+    *,
+    limit: int,
+    on_partial: Callable[[bytes], None] | None = None,
 ) -> Answer:
     """Send `request` over `wire` and return the answer, its body decoded and whole.
 
+    With `on_partial`, an answer that comes as events has the data of the last one for its body, and
+    `on_partial` gets the partial pictures before it; what that raises is passed on.
     Once, as it is: nothing is repeated or followed, no proxy, cookie or .netrc is used, whatever
     the environment says. Raises TooLarge if the decoded body has over `limit` bytes, Unanswered,
     TimedOut and Cancelled.
@@ -50,7 +59,11 @@ def exchange(
             stack.callback(adapter.close)
             response = adapter.send(request, stream=True, timeout=wire.gettimeout())
             stack.callback(response.close)
-            body = _read(response.raw, attempt, limit)
+            kind = response.headers.get("content-type", "").lower()
+            if on_partial is not None and kind.startswith("text/event-stream"):
+                body = _answer_of(response.raw, attempt, limit, on_partial)
+            else:
+                body = _read(response.raw, attempt, limit)
     except (RequestException, HTTPError, HTTPException, OSError) as error:
         attempt.check()
         raise Unanswered(_why(error)) from None
@@ -75,6 +88,25 @@ def _read(raw: HTTPResponse, attempt: Attempt, limit: int) -> bytes:
         if not raw.chunked and not body.tell():
             raise Unanswered("the connection ended before a body")
     return body.getvalue()
+
+
+def _answer_of(
+    raw: HTTPResponse, attempt: Attempt, limit: int, on_partial: Callable[[bytes], None]
+) -> bytes:
+    """Return the data of the event that is the answer."""
+    try:
+        return follow(_as_it_comes(raw, attempt), limit, on_partial)
+    except Endless as error:
+        raise TooLarge(str(error)) from None
+    except CutShort as error:
+        attempt.check()
+        raise Unanswered(str(error)) from None
+
+
+def _as_it_comes(raw: HTTPResponse, attempt: Attempt) -> Iterator[bytes]:
+    while piece := raw.read1(_PIECE, decode_content=True):
+        attempt.check()
+        yield piece
 
 
 def _why(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -23,6 +24,9 @@ __all__ = ["Cancelled", "Endpoint", "TimedOut", "TooLarge", "Unanswered", "Unsen
 
 MAX_ANSWER = 96 << 20
 """Bytes an answer's decoded body may have: a 50 MB picture in base64, and room."""
+
+
+EVENTS = "text/event-stream, application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,15 @@ def send(
     endpoint: Endpoint,
     attempt: Attempt,
     *,
+    on_partial: Callable[[bytes], None] | None = None,
     resolve: Lookup = socket.getaddrinfo,
     tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """POST `call` to `endpoint` over a connection of its own, and return the whole answer.
 
-    Any status is an answer, redirects too. `resolve` and `tls` replace the name service and the
-    verification settings. Raises
+    Any status is an answer, redirects too. With `on_partial`, which gets the files of partial
+    pictures, the answer may come as events: its body is the last one's data. `resolve` and `tls`
+    replace the name service and the verification settings. Raises
 
     * Unsent: no byte of the request was written, so it is surely unbilled;
     * Unanswered: the connection was cut, or the answer is unreadable or over `MAX_ANSWER` bytes;
@@ -74,7 +80,7 @@ def send(
 
     Texts of these never hold the key, the query or a body.
     """
-    request = _prepared(call, endpoint)
+    request = _prepared(call, endpoint, "application/json" if on_partial is None else EVENTS)
     url = urlsplit(request.url or "")
     host = url.hostname or ""
     secure = url.scheme == "https"
@@ -85,17 +91,17 @@ def send(
     settings = (tls or verified_tls()) if secure else None
     with opened(host, addresses, attempt, tls=settings) as wire:
         attempt.begin_sending()
-        return exchange(request, wire, attempt, limit=MAX_ANSWER)
+        return exchange(request, wire, attempt, limit=MAX_ANSWER, on_partial=on_partial)
 
 
-def _prepared(call: Call, endpoint: Endpoint) -> PreparedRequest:
+def _prepared(call: Call, endpoint: Endpoint, accept: str) -> PreparedRequest:
     if call.json is not None:
         body, content_type = orjson.dumps(dict(call.json)), "application/json"
     else:
         body, content_type = encode_multipart_formdata([_field(part) for part in call.parts])
     headers = {
         "Authorization": f"Bearer {endpoint.key}",
-        "Accept": "application/json",
+        "Accept": accept,
         "Accept-Encoding": "identity",
         "Content-Type": content_type,
         "User-Agent": USER_AGENT,

@@ -291,7 +291,9 @@ class EditImageRequest(_message.Message):
     characters.
     """
     partial_images: _builtins.int
-    """How many partial images are wanted, 0 to 3. Only in StreamEditImage."""
+    """How many partial images are wanted, 0 to 3, of models that give some. Only in
+    StreamEditImage.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
         """The picture to edit, then reference pictures as far as the model takes
@@ -607,7 +609,10 @@ Global___EditProgress: _TypeAlias = EditProgress  # noqa: Y015
 
 @_typing.final
 class PartialImage(_message.Message):
-    """A piece, at most 1 MiB, of a picture on its way to the result."""
+    """A piece, at most 1 MiB, of a picture on its way to the result: of the type and
+    size of the result, and with MASK_FIDELITY_EXACT unchanged outside the mask.
+    It is a preview: the result may look different.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -615,6 +620,9 @@ class PartialImage(_message.Message):
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    BACKGROUND_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Which partial picture, from 0."""
     mime_type: _builtins.str
@@ -623,6 +631,12 @@ class PartialImage(_message.Message):
     """The bytes that follow those of the piece before."""
     complete: _builtins.bool
     """Whether this piece ends the partial picture."""
+    width: _builtins.int
+    """Width of the picture in pixels, measured."""
+    height: _builtins.int
+    """Height of the picture in pixels, measured."""
+    background: Global___Background.ValueType
+    """Whether the picture has transparent pixels, measured."""
     def __init__(
         self,
         *,
@@ -630,10 +644,13 @@ class PartialImage(_message.Message):
         mime_type: _builtins.str = ...,
         data: _builtins.bytes = ...,
         complete: _builtins.bool = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        background: Global___Background.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "data", b"data", "index", b"index", "mime_type", b"mime_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["background", b"background", "complete", b"complete", "data", b"data", "height", b"height", "index", b"index", "mime_type", b"mime_type", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
