@@ -44,7 +44,7 @@ def create_app(
     )
     app = Flask("gateway_http", static_folder=None)
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect
-    app.register_blueprint(edits.blueprint(service, settings.attempt_timeout, drain))
+    app.register_blueprint(edits.blueprint(service, settings.attempt_timeout, drain, journal))
     app.register_blueprint(estimate.blueprint(service))
     app.register_blueprint(balance.blueprint(service))
     app.register_blueprint(models.blueprint(service))

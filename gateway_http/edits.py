@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import ExitStack
 from functools import partial
 
 from flask import Blueprint, Request, Response, g, request
@@ -11,21 +13,27 @@ from gateway_http.arrival import CONFIRM
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.errors import HttpError, refused
+from gateway_http.journal import Journal
 from gateway_http.receive import receive
+from gateway_http.streaming import EventStream
 from gateway_http.upload import Caller
+from imageedit.v1.image_edit_pb2 import EditImageRequest
 
 LARGE = 1_048_576
 """Bytes of a body above which the key is checked before the body is read."""
 _MAX_LENGTH_DIGITS = 15
 
 
-def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Blueprint:
+def blueprint(
+    service: Service, attempt_timeout: float, drain: Drain, journal: Journal
+) -> Blueprint:
     """Return the route; `attempt_timeout` is in seconds."""
     routes = Blueprint("edits", __name__)
 
     @routes.post("/v1/images/edits")
     def edit() -> Response:
-        with drain.hold():
+        with ExitStack() as held:
+            held.enter_context(drain.hold())
             outgoing = metadata.to_call(request.headers, g.request_id)
             caller = Caller(service, outgoing, attempt_timeout)
             # A wrong key is told before anything else, but a small body is cheaper read than asked.
@@ -35,6 +43,8 @@ def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Bluepri
                 _check_idempotency_key(request)
                 with _form(request) as filled:
                     wanted = parameters.read(filled.text)
+                    if parameters.streams(filled.text):
+                        return _streamed(caller, wanted, filled, journal, held)
                     edited = caller.edit(wanted, filled)
             except form.FormError as error:
                 problem = refused(error.status, error.message, error.field)
@@ -50,6 +60,27 @@ def blueprint(service: Service, attempt_timeout: float, drain: Drain) -> Bluepri
             return Response(body, mimetype="application/json", headers=headers)
 
     return routes
+
+
+def _streamed(
+    caller: Caller, wanted: EditImageRequest, filled: form.Form, journal: Journal, held: ExitStack
+) -> Response:
+    """Return the edit as events; what is `held` is let go when the last one was sent."""
+    environ, request_id = request.environ, g.request_id
+
+    def arriving(edit_id: str) -> None:
+        environ[CONFIRM] = partial(caller.confirm, edit_id)
+
+    stream = EventStream(
+        caller.begin(wanted, filled),
+        wanted,
+        arriving=arriving,
+        bug=lambda error: journal.bug(error, request_id),
+        clock=time.time,
+    )
+    headers = stream.open()
+    stream.closing.callback(held.pop_all().close)
+    return Response(stream, mimetype="text/event-stream", headers=headers)
 
 
 def _length(request: Request) -> int | None:

@@ -73,16 +73,18 @@ class HttpError(Exception):
 
     def body(self) -> bytes:
         """Return the JSON document."""
-        return orjson.dumps(
-            {
-                "error": {
-                    "message": self.message,
-                    "type": self.kind,
-                    "param": self.param,
-                    "code": self.code,
-                }
+        return orjson.dumps(self.document())
+
+    def document(self) -> dict[str, object]:
+        """Return what the JSON document says."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.kind,
+                "param": self.param,
+                "code": self.code,
             }
-        )
+        }
 
 
 def refused(status: int, message: str, param: str | None = None) -> HttpError:

@@ -41,8 +41,11 @@ def read(text: Mapping[str, str]) -> EditImageRequest:
     """
     _one_of(text, "n", ("1",))
     _one_of(text, "response_format", ("b64_json",))
-    if _one_of(text, "stream", ("true", "false")) == "true":
-        raise FormError("stream: streaming is not available yet; leave it out.", "stream")
+    streamed = streams(text)
+    partial_images = _integer(text, "partial_images", 0, 3) or 0
+    if partial_images and not streamed:
+        message = "partial_images come in a stream alone: send stream=true too, or leave it out."
+        raise FormError(message, "partial_images")
     if len(text.get("safety_identifier", "")) > MAX_USER_CHARACTERS:
         message = f"safety_identifier has over {MAX_USER_CHARACTERS} characters."
         raise FormError(message, "safety_identifier")
@@ -53,7 +56,7 @@ def read(text: Mapping[str, str]) -> EditImageRequest:
         size=_size(text),
         output_compression=_integer(text, "output_compression", 0, 100),
         seed=_integer(text, "seed", -(10**18), 10**18),
-        partial_images=_integer(text, "partial_images", 0, 3) or 0,
+        partial_images=partial_images,
     )
     for name, enum in ENUMS.items():
         allowed = words(enum)
@@ -61,6 +64,11 @@ def read(text: Mapping[str, str]) -> EditImageRequest:
         if value is not None:
             setattr(request, name, allowed[value])
     return request
+
+
+def streams(text: Mapping[str, str]) -> bool:
+    """Tell whether the answer is wanted as events; raises FormError."""
+    return _one_of(text, "stream", ("true", "false")) == "true"
 
 
 def _one_of(text: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

@@ -15,30 +15,37 @@ _NANOS = 1_000_000_000
 
 def edit(facts: pb.EditImageResponse, picture: bytes) -> bytes:
     """Return the JSON document of an edit."""
-    usage = facts.usage
     return orjson.dumps(
         {
             "created": facts.create_time.seconds,
             "model": facts.model,
             "data": [{"b64_json": pybase64.b64encode_as_string(picture)}],
-            "size": f"{facts.width}x{facts.height}",
-            "output_format": word(ENUMS["output_format"], facts.output_format, "png"),
-            "quality": word(ENUMS["quality"], facts.quality, "auto"),
-            "background": word(ENUMS["background"], facts.background, "auto"),
-            "usage": {
-                "prompt_tokens": usage.input_tokens,
-                "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.input_tokens + usage.output_tokens,
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "input_tokens_details": {
-                    "text_tokens": usage.input_text_tokens,
-                    "image_tokens": usage.input_image_tokens,
-                },
-                "cost": _number(usage.cost_nanos),
-            },
+            **described(facts),
         }
     )
+
+
+def described(facts: pb.EditImageResponse) -> dict[str, object]:
+    """Return what an answer says of its picture and its cost, whole or as an event."""
+    usage = facts.usage
+    return {
+        "size": f"{facts.width}x{facts.height}",
+        "output_format": word(ENUMS["output_format"], facts.output_format, "png"),
+        "quality": word(ENUMS["quality"], facts.quality, "auto"),
+        "background": word(ENUMS["background"], facts.background, "auto"),
+        "usage": {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "input_tokens_details": {
+                "text_tokens": usage.input_text_tokens,
+                "image_tokens": usage.input_image_tokens,
+            },
+            "cost": _number(usage.cost_nanos),
+        },
+    }
 
 
 def edit_headers(facts: pb.EditImageResponse) -> dict[str, str]:
@@ -47,11 +54,15 @@ def edit_headers(facts: pb.EditImageResponse) -> dict[str, str]:
     if facts.ignored_parameters:
         headers["x-ignored-parameters"] = ", ".join(facts.ignored_parameters)
     if facts.HasField("mask_report"):
-        report = facts.mask_report
-        method = word(pb.MaskMethod.DESCRIPTOR, report.method, "unknown")
-        headers["x-mask-method"] = f"{method};unaligned" if report.unaligned else method
-        headers["x-mask-drift"] = f"{report.drift:.4f}"
+        headers["x-mask-method"] = mask_method(facts.mask_report)
+        headers["x-mask-drift"] = f"{facts.mask_report.drift:.4f}"
     return headers
+
+
+def mask_method(report: pb.MaskReport) -> str:
+    """Return how a mask was used, such as "native" or "second_image;unaligned"."""
+    method = word(pb.MaskMethod.DESCRIPTOR, report.method, "unknown")
+    return f"{method};unaligned" if report.unaligned else method
 
 
 def balance(found: pb.GetCreditsResponse) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 
@@ -20,6 +21,7 @@ from imageedit.v1.image_edit_pb2 import (
     Image,
     ImageChunk,
     StreamEditImageRequest,
+    StreamEditImageResponse,
 )
 
 MAX_UNARY = 1_048_576
@@ -29,6 +31,21 @@ MARGIN = 60.0
 """Seconds beside the attempt itself: checks, download, re-encoding, and a second route."""
 CONFIRM_TIMEOUT = 2.0
 CONFIRMED_BY = ("x-request-id", "authorization", "traceparent")
+
+
+class Running(Protocol):
+    """An edit under way: its events, raising `grpc.RpcError`, and the metadata around them."""
+
+    def __iter__(self) -> Iterator[StreamEditImageResponse]: ...
+
+    def initial_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
+        """Return what came before the first event; waits for it."""
+
+    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
+        """Return what came after the last event; waits for it."""
+
+    def cancel(self) -> bool:
+        """End the call, unless it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,15 @@ class Caller:
         except grpc.RpcError as error:
             raise problem(error) from None
 
+    def begin(self, request: EditImageRequest, form: Form) -> Running:
+        """Begin the edit.
+
+        `form` may be closed once the first event came: the service has it whole by then.
+        """
+        return self._service.images.StreamEditImage(
+            _messages(request, form), timeout=self._timeout, metadata=self._metadata
+        )
+
     def confirm(self, edit_id: str) -> None:
         """Say that the client has the answer; neither waits nor fails."""
         said = tuple(pair for pair in self._metadata if pair[0] in CONFIRMED_BY)
@@ -88,22 +114,21 @@ class Caller:
         return Edited(response, response.image.data, headers)
 
     def _chunked(self, request: EditImageRequest, form: Form) -> Edited:
-        call = self._service.images.StreamEditImage(
-            _messages(request, form), timeout=self._timeout, metadata=self._metadata
-        )
-        facts, pieces = None, []
+        call = self.begin(request, form)
         try:
             for event in call:
                 if event.HasField("result"):
-                    facts = event.result
-                elif event.HasField("result_chunk"):
-                    pieces.append(event.result_chunk.data)
+                    return received(event.result, call)
         finally:
             call.cancel()  # nothing, unless leaving early
-        if facts is None:
-            raise errors.bug()
-        headers = to_headers(call.initial_metadata(), call.trailing_metadata())
-        return Edited(facts, b"".join(pieces), headers)
+        raise errors.bug()
+
+
+def received(facts: EditImageResponse, call: Running) -> Edited:
+    """Return the result that `facts` begin and the rest of the call's events carry."""
+    pieces = [event.result_chunk.data for event in call]
+    headers = to_headers(call.initial_metadata(), call.trailing_metadata())
+    return Edited(facts, b"".join(pieces), headers)
 
 
 def _messages(request: EditImageRequest, form: Form) -> Iterator[StreamEditImageRequest]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,15 +83,19 @@ class Recorded:
 class Queued:
     """One answer: a message, several for a stream, or a fault.
 
-    `hold` is awaited first; `read_all` tells whether a streamed request is taken to its end.
+    `hold` is awaited first; `read_all` tells whether a streamed request is taken to its end;
+    `then` is how a streamed answer fails after its messages.
+    `asked` is set when the call came, `ended` when it is over, as when the caller left.
     """
 
-    answer: Message | Sequence[Message] | Fault
+    answer: Message | Iterable[Message] | Fault
     metadata: tuple[tuple[str, str], ...] = ()
     trailing: tuple[tuple[str, str], ...] = ()
     hold: Event | None = None
     read_all: bool = True
+    then: Fault | None = None
     asked: Event = dataclasses.field(default_factory=Event)
+    ended: Event = dataclasses.field(default_factory=Event)
 
 
 class FakeServicer:
@@ -164,6 +168,8 @@ class FakeServicer:
 
     def _send(self, queued: Queued, context: grpc.ServicerContext) -> Any:
         queued.asked.set()
+        if not context.add_callback(queued.ended.set):
+            queued.ended.set()
         if queued.hold is not None:
             assert queued.hold.wait(30)
         context.send_initial_metadata(queued.metadata)
@@ -186,6 +192,8 @@ class FakeServicer:
             if queued.read_all:
                 recorded.messages.extend(requests)
             yield from self._send(queued, context)
+            if queued.then is not None:
+                queued.then.abort(context, queued.trailing)
 
         return serve
 
