@@ -31,7 +31,7 @@ from server.metrics import Metrics
 from server.metrics_page import MetricsPage
 from server.metrics_state import State
 from server.providers.registry import PROVIDERS
-from server.servicer import ImageEditServicer
+from server.servicer import PROGRESS_SECONDS, ImageEditServicer
 from server.settings import Settings
 from server.tls import Certificate
 from server.upstream.attempts import Attempts
@@ -60,9 +60,12 @@ def _new_id() -> str:
 
 
 class Service:
-    """The running service; `address` is where it really listens."""
+    """The running service; `address` is where it really listens.
 
-    def __init__(self, settings: Settings) -> None:
+    `progress_seconds` is how long a streaming caller may hear nothing.
+    """
+
+    def __init__(self, settings: Settings, *, progress_seconds: float = PROGRESS_SECONDS) -> None:
         self._settings = settings
         self._watchdog = Watchdog()
         self._admission = Admission(settings.max_edits)
@@ -126,7 +129,8 @@ class Service:
             ],
         )
         image_edit_pb2_grpc.add_ImageEditServicer_to_server(
-            ImageEditServicer(editor, catalog, desk), self._server
+            ImageEditServicer(editor, catalog, desk, progress_seconds=progress_seconds),
+            self._server,
         )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

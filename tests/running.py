@@ -40,8 +40,11 @@ class Gateway:
         environment: Mapping[str, str],
         folder: Path,
         reach: Callable[[str], str] = lambda address: address,
+        *,
+        progress_seconds: float = 5.0,
     ) -> None:
         self._reach = reach
+        self._progress_seconds = progress_seconds
         database = f"sqlite:///{folder / 'imageedit.db'}"
         self.environment = {
             "IMAGEEDIT_DATABASE_URL": database,
@@ -58,7 +61,8 @@ class Gateway:
 
     def __enter__(self) -> Gateway:
         self._watch = sqlite3.connect(str(self.store.engine.url.database))
-        self.service = Service(read_settings(self.environment))
+        settings = read_settings(self.environment)
+        self.service = Service(settings, progress_seconds=self._progress_seconds)
         self.service.start()
         address = self._reach(self.service.address)
         front = read(self.environment | {"IMAGEEDIT_GRPC_ADDRESS": address})

@@ -148,6 +148,8 @@ def test_the_description_names_what_there_is(front: Front) -> None:
     assert paths == {rule.replace("<path:alias>", "{brand}/{model}") for rule in rules}
     schema = answer.json["components"]["schemas"]["EditForm"]["properties"]
     assert set(schema) == FIELDS | {"image", "image[]", "mask"}
+    body = answer.json["components"]["schemas"]["EditBody"]["properties"]
+    assert set(body) == FIELDS | {"images", "mask"}
     for name, enum in ENUMS.items():
         assert schema[name]["enum"] == list(words(enum))
     for name in ("Error", "Edit", "Model", "ModelList"):

@@ -111,6 +111,9 @@ def test_events_come_as_openai_sends_them(fake: FakeServicer, front: Front) -> N
     assert base64.b64decode(done["b64_json"]) == PNG
     assert done["usage"]["cost"] == 0.227592
     assert done["model"] == "openai/gpt-image-2"
+    schemas = front.app.test_client().get("/openapi.json").get_json()["components"]["schemas"]
+    assert done.keys() == schemas["CompletedEvent"]["properties"].keys() - {"idempotent_replayed"}
+    assert partials[0][1].keys() == schemas["PartialImageEvent"]["properties"].keys()
     assert done["ignored_parameters"] == ["background", "seed"]
     assert (done["mask_method"], done["mask_drift"]) == ("native;unaligned", 0.1235)
     assert "idempotent_replayed" not in done
@@ -185,6 +188,8 @@ def test_a_failure_after_the_headers_is_an_event(fake: FakeServicer, front: Fron
     assert answer.status_code == 200
     (first, _), (name, data) = parsed(answer.text)
     assert (first, name) == ("image_edit.partial_image", "error")
+    schemas = front.app.test_client().get("/openapi.json").get_json()["components"]["schemas"]
+    assert data.keys() == schemas["ErrorEvent"]["properties"].keys()
     assert data == {
         "type": "error",
         "status": 503,

@@ -18,7 +18,7 @@ from sandbox import samples
 from server import uploads
 from server.catalog_file import BUILT_IN, load
 from server.domain import Situation
-from server.servicer import CHUNK_BYTES
+from server.servicer import CHUNK_BYTES, PROGRESS_SECONDS
 from server.status import CODES, reason_name
 from tests.programs import ROOT
 
@@ -44,6 +44,11 @@ def test_every_reason_has_a_sample_and_a_row_in_the_readme(reason: str) -> None:
     proto = (ROOT / "proto/imageedit/v1/error_reason.proto").read_text(encoding="utf-8")
     assert f'"reason": "{reason}", "domain": "imageedit.v1"' in proto
     assert f"`{reason.lower()}`" in README
+
+
+def test_a_stream_is_never_silent_for_longer_than_is_told() -> None:
+    assert f"comes every {PROGRESS_SECONDS:g} seconds" in README
+    assert PROGRESS_SECONDS <= 15
 
 
 def test_both_sides_agree_on_the_chunk() -> None:
@@ -78,15 +83,12 @@ def test_every_model_is_in_the_readme_with_its_price_and_end(model: object) -> N
 def test_every_field_of_the_form_is_in_the_readme() -> None:
     from gateway_http.parameters import FIELDS
 
-    fields = FIELDS - {"stream", "partial_images"}  # not built yet
-    assert {field for field in fields if f"`{field}`" not in README} == set()
+    assert {field for field in FIELDS if f"`{field}`" not in README} == set()
 
 
 def test_every_field_of_an_edit_is_told_by_the_readme() -> None:
     names = {field.name for field in pb.EditImageRequest.DESCRIPTOR.fields}
-    assert {
-        name for name in names - {"images", "partial_images"} if f"`{name}`" not in README
-    } == set()
+    assert {name for name in names - {"images"} if f"`{name}`" not in README} == set()
 
 
 def test_every_target_of_the_readme_and_the_contract_is_in_the_makefile() -> None:

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from sandbox.server import SandboxServer
+from server.catalog_file import load
 from tests.node_scripts import NODE_FOLDER, NotThere, node_script
-from tests.pictures import bomb_png
+from tests.pictures import bomb_png, decoded
 from tests.running import Gateway
 from tests.sdk_pictures import (
     MASK,
@@ -109,6 +110,14 @@ ERRORS: dict[str, tuple[dict[str, Any], tuple[object, ...]]] = {
         ("APIError", 413, *REQUEST, None),
     ),
 }
+STREAMS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "masked": {"partial_images": 2, "mask": MASK_FILE},
+    "of another vendor": {"partial_images": 2, "model": "openai/gpt-image-2"},
+    "of one that has none": {"partial_images": 2, "model": "qwen/qwen-image-edit"},
+}
+VENDORS = ("openai", "openrouter", "siliconflow")
+ALIASES = [model.alias for model in load(None, VENDORS, VENDORS).models]
 FAULTS = ("error500", "reset", "html502", "garbage")
 CALLS: dict[str, dict[str, Any]] = {
     **{name: edit(name, **params) for name, params in (WHOLE | MASKED).items()},
@@ -117,6 +126,22 @@ CALLS: dict[str, dict[str, Any]] = {
     "picture first": picture_first("picture first"),
     "unknown key": {**edit("unknown key"), "apiKey": "sk-nonsense"},
     "busy once": edit("busy once", words="[sandbox error429 first=1]"),
+    **{
+        f"stream {name}": {**edit(f"stream {name}", **params), "method": "stream"}
+        for name, params in STREAMS.items()
+    },
+    **{
+        f"stream {alias}": {
+            **edit(f"stream {alias}", words="[sandbox echo]", model=alias),
+            "method": "stream",
+        }
+        for alias in ALIASES
+    },
+    "late failure": {
+        **edit("late failure", words="[sandbox late error500]", partial_images=1),
+        "method": "stream",
+    },
+    "early failure": {**edit("early failure", n=2), "method": "stream"},
     "models": {"method": "models", "params": {}},
     "model": {"method": "model", "params": {"model": MODEL}},
     "no such model": {"method": "model", "params": {"model": "acme/unknown"}},
@@ -194,6 +219,38 @@ def test_usage(outcomes: dict[str, Outcome]) -> None:
     assert usage["input_tokens"] == usage["prompt_tokens"] > 0
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     assert usage["cost"] > 0
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams(outcomes: dict[str, Outcome], name: str) -> None:
+    outcome = outcomes[f"stream {name}"]
+    *partials, done = outcome["events"]
+    assert len(partials) == (2 if name in {"masked", "of another vendor"} else 0)
+    for index, event in enumerate(partials):
+        assert event["type"] == "image_edit.partial_image"
+        assert event["partial_image_index"] == index
+        assert base64.b64decode(event["b64_json"], validate=True)
+    assert done["type"] == "image_edit.completed"
+    assert done["usage"]["cost"] > 0
+    picture = base64.b64decode(done["b64_json"], validate=True)
+    (assert_inverted_in_the_box if "mask" in STREAMS[name] else assert_inverted)(picture)
+    assert re.fullmatch(REQUEST_ID, outcome["requestID"])
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_every_model_streams(outcomes: dict[str, Outcome], alias: str) -> None:
+    """Checks with an upstream that gives the picture back, which takes no time."""
+    (done,) = outcomes[f"stream {alias}"]["events"]
+    assert (done["type"], done["model"]) == ("image_edit.completed", alias)
+    assert decoded(base64.b64decode(done["b64_json"]), "RGB") == decoded(PHOTO, "RGB")
+
+
+def test_a_failure_inside_a_stream_is_raised(outcomes: dict[str, Outcome]) -> None:
+    late = outcomes["late failure"]
+    assert [event["type"] for event in late["events"]] == ["image_edit.partial_image"]
+    assert (late["raised"], late["code"]) == ("APIError", "upstream_error")
+    wanted = ("BadRequestError", 400, *REQUEST, "n")
+    assert told(outcomes["early failure"]) == wanted
 
 
 def told(outcome: Outcome) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
 // Makes calls with OpenAI's Node package, as many at once as there are, and prints what came of
 // each as one JSON object. Standard input is a JSON document: `baseURL`, `apiKey` and `calls`, from
-// a name to `method` ("edit", "models" or "model"), `params` in the order to send them, and perhaps
+// a name to `method` ("edit", "stream", "models" or "model"), `params` in the order to send them, and perhaps
 // another `apiKey`. A picture in `params` is {form, path}, with `name` and `type` for a "file".
 
 import fs from "node:fs";
@@ -15,6 +15,7 @@ const forms = {
 
 const methods = {
   edit: (client, params) => client.images.edit(params),
+  stream: (client, params) => client.images.edit({ ...params, stream: true }),
   models: (client) => client.models.list(),
   model: (client, params) => client.models.retrieve(params.model),
 };
@@ -26,14 +27,18 @@ async function opened(value) {
 
 async function outcome(baseURL, apiKey, { method, params }) {
   const filled = {};
+  const events = [];
   for (const [name, value] of Object.entries(params)) filled[name] = await opened(value);
   try {
     const client = new OpenAI({ baseURL, apiKey });
     const { data, response, request_id } = await methods[method](client, filled).withResponse();
-    return { data, headers: Object.fromEntries(response.headers), requestID: request_id };
+    const told = { headers: Object.fromEntries(response.headers), requestID: request_id };
+    if (method !== "stream") return { data, ...told };
+    for await (const event of data) events.push(event);
+    return { events, ...told };
   } catch (error) {
     const { status, code, type, param, requestID, message } = error;
-    return { raised: error.constructor.name, status, code, type, param, requestID, message };
+    return { raised: error.constructor.name, status, code, type, param, requestID, message, events };
   }
 }
 
