@@ -146,6 +146,7 @@ def test_a_unary_call_gives_none_and_says_so(gateway: Gateway) -> None:
 ENDS = [
     ("[sandbox cut=30000]", ["openai"], "unknown", "upstream_failed", True),
     ("[sandbox late error500]", ["openai"], "unknown", "upstream_failed", True),
+    ("[sandbox late error503]", ["openai"], "unknown", "upstream_failed", True),
     ("[sandbox late moderation]", ["openai"], "unknown", "bad_request", True),
     ("[sandbox error500]", ["openai"], "voided", "upstream_failed", False),
     ("[sandbox moderation]", ["openai"], "voided", "bad_request", False),

@@ -189,9 +189,7 @@ class Attempts:
             if isinstance(reading, Failure):
                 free = facts.failures_are_free
                 failed = _explained(reading, free=free, unread=not succeeded)
-                if begun and not free:  # it showed work, so it may bill that
-                    failed.final = failed.billable = True
-                raise failed
+                raise _begun(failed) if begun and not free else failed
             return Delivered(self._file(reading, facts, attempt), reading.tokens, reading.quality)
         except Unsent as error:
             raise AttemptFailed(_busy(BUSY_RETRY_AFTER), final=False) from error
@@ -246,6 +244,14 @@ def _explained(failure: Failure, *, free: bool, unread: bool) -> AttemptFailed:
             failed = AttemptFailed(_failed(), final=False, billable=not (free and unread))
     failed.__cause__ = _VendorFailure(f"{failure.kind.value}: {failure.detail}")
     return failed
+
+
+def _begun(failed: AttemptFailed) -> AttemptFailed:
+    """Return what a failure means of a vendor that has shown partial pictures: it may bill them."""
+    error = failed.error if failed.error.situation is Situation.BAD_REQUEST else _failed()
+    known = AttemptFailed(error, final=True, billable=True)
+    known.__cause__ = failed.__cause__
+    return known
 
 
 def _refused(failure: Failure) -> EditError:
