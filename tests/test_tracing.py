@@ -48,7 +48,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def post(
-    gateway: Gateway, trace: str, image: bytes = IMAGE, directive: str = ""
+    gateway: Gateway, trace: str, image: bytes = IMAGE, directive: str = "", **fields: str
 ) -> tuple[requests.Response, dict[str, str]]:
     """Edit as a caller who traces; return the answer and what must be told nowhere."""
     secrets = {name: canary(name) for name in ("prompt", "user", "query")} | {"key": gateway.key}
@@ -58,6 +58,7 @@ def post(
             "model": "openai/gpt-image-1.5",
             "prompt": f"sepia {secrets['prompt']} {directive}",
             "user": secrets["user"],
+            **fields,
         },
         files={"image": ("x.png", image)},
         headers=gateway.authorization | {"traceparent": f"00-{trace}-{CALLER}-01"},
@@ -123,6 +124,19 @@ def test_an_edit_is_one_trace(
     # The trace ends here: a vendor learns nothing of it.
     (call,) = sandbox.calls
     assert not {"traceparent", "tracestate", "baggage"} & set(call.headers)
+
+
+def test_a_streamed_answer_is_one_trace_until_its_last_byte(
+    gateway: Gateway, spans: InMemorySpanExporter
+) -> None:
+    trace = uuid4().hex
+    answer, secrets = post(gateway, trace, stream="true")
+    assert "image_edit.completed" in answer.text
+    found_ = tree(spans, trace)
+    front, rpc = found_["caller/POST /v1/images/edits"], "POST /v1/images/edits/StreamEditImage"
+    assert {f"StreamEditImage/{part}" for part in PARTS} <= set(found_)
+    assert front.end_time >= found_[rpc].end_time  # type: ignore[operator]
+    _tells_nothing(spans, secrets)
 
 
 def test_a_failure_is_marked_and_tells_no_more(
