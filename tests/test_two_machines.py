@@ -107,7 +107,7 @@ def test_a_service_that_is_killed_in_mid_edit_loses_nothing(
     assert machines.edit(100).status_code == 200  # both channels are connected from here on
     assert machines.edit(101).status_code == 200
     with ThreadPoolExecutor(len(numbers)) as pool:
-        asked = [pool.submit(machines.edit, number, 2) for number in numbers]
+        asked = [pool.submit(machines.edit, number, 3) for number in numbers]
         assert eventually(lambda: sum(machines.owners().values()) == len(numbers), 20)
         shares = machines.owners()
         assert len(shares) == 2, "all went to one service"
@@ -121,7 +121,7 @@ def test_a_service_that_is_killed_in_mid_edit_loses_nothing(
         # While the other service stands, so do both fronts.
         for url in machines.urls:
             assert requests.get(f"{url}/readyz", timeout=5).status_code == 200
-        repeats = list(pool.map(machines.edit, broken, [2] * len(broken)))
+        repeats = list(pool.map(machines.edit, broken, [3] * len(broken)))
 
     assert [answer.status_code for answer in repeats] == [200] * len(broken)
     assert eventually(lambda: under_way(store) == 0, 10)
