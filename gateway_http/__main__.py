@@ -6,12 +6,14 @@ import os
 import sys
 
 from gateway_http import settings
+from gateway_http.memory import give_memory_back
 from gateway_http.serve import serve
 from gateway_http.tracing_export import Export, TracingError
 
 
 def main() -> int:
     """Serve; return 2 with one line on standard error when that cannot begin."""
+    give_memory_back()
     try:
         chosen = settings.from_environment()
         with Export(os.environ, "imageedit-front"):

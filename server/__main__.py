@@ -10,6 +10,7 @@ from server.accounts.store import SchemaError
 from server.calls import JsonFormatter
 from server.catalog_file import CatalogError
 from server.domain import EditError
+from server.memory import give_memory_back
 from server.serve import run
 from server.settings import SettingsError, read_settings
 from server.tracing_export import Export, TracingError
@@ -17,6 +18,7 @@ from server.tracing_export import Export, TracingError
 
 def main() -> int:
     """Run the service; return 0 after a drain, 1 when cut short, 2 for unusable settings."""
+    give_memory_back()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

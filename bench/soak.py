@@ -1,0 +1,226 @@
+"""`python -m bench.soak`: the gateway under load and faults for a long time, and what it keeps.
+
+The real programs on loopback, front, service and sandbox, with proxies that spoil connections on
+either side of the service, at 80 % of the cap on held edits. Takes SOAK_SECONDS (1800) of load and
+SOAK_SEED (any). Ctrl-C ends it early; what was learned is told all the same. Exits with 1 where
+anything leaks, the books do not balance, or a place of the cap is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import requests
+
+from bench.soak_load import Caller, service_toxics, upstream_toxics
+from bench.soak_watch import Sample, problems, sample, table
+from sandbox.server import environment
+from server.accounts.audit import audit
+from server.accounts.store import Store, open_store
+from tests.fault_proxy import FaultProxy
+from tests.front_running import form
+from tests.paid_keys import paid_key
+from tests.pictures import encoded, gradient
+from tests.programs import program
+
+CAP = 10
+CALLERS = 8
+KEYS = 3
+ATTEMPT_SECONDS = 5.0
+EVERY = 3.0
+TELL_EVERY = 30.0
+REST_SECONDS = 60.0
+
+
+@dataclass
+class Running:
+    """The programs that are watched, by name and process id, and the way in."""
+
+    url: str
+    keys: list[str]
+    processes: Mapping[str, int]
+    store: Store
+
+
+@contextmanager
+def running(folder: Path, dice: Random) -> Iterator[Running]:
+    """Start everything; the upstreams and the service are reached through spoiling proxies."""
+    database = f"sqlite:///{folder / 'imageedit.db'}"
+    with ExitStack() as stack:
+        store = stack.enter_context(_store(database))
+        settings = {
+            "IMAGEEDIT_DATABASE_URL": database,
+            "IMAGEEDIT_GRPC_ADDRESS": "127.0.0.1:0",
+            "IMAGEEDIT_HTTP_ADDRESS": "127.0.0.1:0",
+            "IMAGEEDIT_MAX_EDITS": str(CAP),
+            "IMAGEEDIT_ATTEMPT_TIMEOUT": str(ATTEMPT_SECONDS),
+            "IMAGEEDIT_HTTP_THREADS": "32",
+        }
+
+        def start(module: str) -> tuple[int, str]:
+            """Start a program; return its process id and the rest of its first telling line."""
+            one = stack.enter_context(program("-m", module, environment=settings, folder=folder))
+            said = {"sandbox": "upstream", "server": '"listening"', "gateway_http": '"listening"'}
+            return one.process.pid, one.wait_for(said[module])
+
+        simulator, line = start("sandbox")
+        outside = FaultProxy(line.split()[-1], upstream_toxics(dice))
+        settings |= environment(stack.enter_context(outside).url)
+        service, line = start("server")
+        inside = FaultProxy(f"http://{json.loads(line)['address']}", service_toxics(dice))
+        settings["IMAGEEDIT_GRPC_ADDRESS"] = stack.enter_context(inside).address
+        front, line = start("gateway_http")
+        url = f"http://127.0.0.1:{json.loads(line)['port']}"
+        keys = [paid_key(store)[1] for _ in range(KEYS)]
+        yield Running(url, keys, {"front": front, "service": service, "sandbox": simulator}, store)
+
+
+@contextmanager
+def _store(url: str) -> Iterator[Store]:
+    store = open_store(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+class Soak:
+    """Load, watched; `samples` are from the end of the warm-up on."""
+
+    def __init__(self, gateway: Running, dice: Random) -> None:
+        self.samples: list[Sample] = []
+        self._gateway = gateway
+        self._callers = [
+            Caller(gateway.url, gateway.keys, Random(dice.getrandbits(64)))  # noqa: S311
+            for _ in range(CALLERS)
+        ]
+        self._go, self._stop = threading.Event(), threading.Event()
+        self._threads = [
+            threading.Thread(target=caller.run, args=(self._go, self._stop))
+            for caller in self._callers
+        ]
+        self._began = time.monotonic()
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many edits came to what."""
+        return sum((caller.outcomes for caller in self._callers), Counter())
+
+    def run(self, seconds: float) -> bool:
+        """Warm up for a fifth of the time, and watch the rest; tell whether the time was used up.
+
+        Ctrl-C ends the load, not the watching: what is left over must still come to its end.
+        """
+        for thread in self._threads:
+            thread.start()
+        whole = True
+        try:
+            self._load(seconds / 5)
+            self.rest()
+            print(f"warm after {self.samples[0].at:.0f} s", flush=True)
+            self._load(seconds * 4 / 5)
+        except KeyboardInterrupt:
+            print("stopping …", flush=True)
+            whole = False
+        self._stop.set()
+        self.rest()
+        for thread in self._threads:
+            thread.join()
+        return whole
+
+    def _load(self, seconds: float) -> None:
+        self._go.set()
+        until, told = time.monotonic() + seconds, time.monotonic()
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(EVERY, left))
+            if self.samples:
+                self._look()
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                self._tell()
+
+    def rest(self) -> None:
+        """End the load, wait until nothing is under way, and take a sample at rest."""
+        self._go.clear()
+        until = time.monotonic() + REST_SECONDS
+        now = self._look(keep=False)
+        while (now.leases or now.held) and time.monotonic() < until:
+            time.sleep(0.5)
+            now = self._look(keep=False)
+        time.sleep(min(EVERY, 2.0))  # connections that the callers left are seen to be closed
+        self._look(rest=True)
+
+    def _look(self, *, rest: bool = False, keep: bool = True) -> Sample:
+        at = time.monotonic() - self._began
+        now = sample(at, self._gateway.processes, self._gateway.store, rest=rest)
+        if keep:
+            self.samples.append(now)
+        return now
+
+    def _tell(self) -> None:
+        now, outcomes = self._look(keep=False), self.outcomes
+        uses = ", ".join(
+            f"{name} {use.memory >> 20} MiB {use.files} files {use.threads} threads"
+            for name, use in now.uses.items()
+        )
+        print(f"{now.at:6.0f} s  {outcomes.total():6} edits, {outcomes['200']} good; {uses}; "
+              f"{now.leases} leases", flush=True)  # fmt: skip
+
+
+def lost_places(gateway: Running) -> int:
+    """Return how many of the cap's places are refused when as many edits as it has come at once."""
+    sent = form(
+        model="openai/gpt-image-1.5",
+        prompt="[sandbox echo delay=2]",
+        image=encoded(gradient(64, 64), "PNG"),
+    )
+    headers = {
+        "Authorization": f"Bearer {gateway.keys[0]}",
+        "Content-Type": sent["content_type"],
+    }
+
+    def one(_: int) -> bool:
+        url = f"{gateway.url}/v1/images/edits"
+        return requests.post(url, data=sent["data"], headers=headers, timeout=30).status_code == 503
+
+    with ThreadPoolExecutor(CAP) as pool:
+        return sum(pool.map(one, range(CAP)))
+
+
+def main() -> int:
+    """Return 1 where something is wrong."""
+    seconds = float(os.environ.get("SOAK_SECONDS", "1800"))
+    seed = int(os.environ.get("SOAK_SEED", "0")) or int.from_bytes(os.urandom(4))
+    dice = Random(seed)  # noqa: S311 -- reproducible, not secret
+    print(f"{seconds:.0f} s of load, seed {seed}, {CALLERS} callers for {CAP} places", flush=True)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), dice) as gateway:
+        soak = Soak(gateway, dice)
+        whole = soak.run(seconds)
+        found = problems(soak.samples)
+        if lost := lost_places(gateway):
+            found.append(f"{lost} of {CAP} places are lost.")
+        found += audit(gateway.store)
+        outcomes = soak.outcomes
+    print(table(soak.samples))
+    print("outcomes: " + ", ".join(f"{count} {name}" for name, count in outcomes.most_common()))
+    for sentence in found:
+        print(f"FAILED: {sentence}")
+    if not found:
+        print("nothing leaks, and the books balance" + ("" if whole else ", so far"))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
