@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fuzz gen fresh lint format types contracts breaking golden pictures samples clean
+.PHONY: help run demo test check fuzz mutants soak gen fresh lint format types contracts breaking golden pictures samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
 WORKERS ?= auto
@@ -15,6 +15,9 @@ PYTEST ?=
 # What `make fuzz` fuzzes (all targets where none is named), and for how many seconds each.
 FUZZ ?=
 FUZZ_SECONDS ?= 60
+
+# Seconds of load of `make soak`.
+export SOAK_SECONDS ?= 1800
 
 # What `make breaking` compares the protos with.
 BASE ?= main
@@ -58,10 +61,17 @@ test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: fresh lint types contracts breaking test ## Run everything that CI runs
+	$(MAKE) --no-print-directory mutants
 	$(MAKE) --no-print-directory fuzz FUZZ="multipart picture"
 
 fuzz: $(VENV)/.dev ## Search for bytes that do what nothing may do
 	PYTHONPATH=generated $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+mutants: $(VENV)/.dev ## Take out each safeguard, and see a test fail for it
+	$(BIN)/python -m tests.mutants
+
+soak: $(VENV)/.dev ## Load the gateway for half an hour, with faults, and see what it keeps
+	@PYTHONPATH=generated exec $(BIN)/python -m bench.soak
 
 fresh: $(VENV)/.dev ## Prove that generated/ is what proto/ gives
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(MAKE) --no-print-directory generated-aside SCRATCH=$$scratch \
