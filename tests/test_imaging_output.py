@@ -25,11 +25,30 @@ def test_the_asked_type_is_kept_and_nothing_is_encoded_twice(
     arrives: str, output_format: OutputFormat
 ) -> None:
     data = encoded(smooth(32, 16), arrives)
-    result = finished(data, output_format=output_format, compression=70)
+    result = finished(data, output_format=output_format, compression=70, compressed=True)
     assert result.picture.mime_type == output_format.mime_type
     assert read_picture(result.picture.data) == result.picture
     same = output_format.mime_type == f"image/{arrives.lower()}"
     assert (result.picture.data == read_picture(data).data) == same
+
+
+@pytest.mark.parametrize("output_format", [JPEG, WEBP])
+def test_what_the_upstream_did_not_compress_is_compressed_here(output_format: OutputFormat) -> None:
+    data = encoded(gradient(64, 64), output_format.name, quality=95)
+    small = finished(data, output_format=output_format, compression=20).picture.data
+    assert len(small) < len(data) / 2
+    assert finished(data, output_format=output_format).picture.data == read_picture(data).data
+
+
+def test_an_opaque_background_is_white_where_the_model_left_none() -> None:
+    image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    image.paste((0, 0, 200, 255), (4, 0, 8, 8))
+    result = finished(encoded(image, "PNG"), opaque=True)
+    assert not result.transparent
+    found = decoded(result.picture.data)
+    assert (found.getpixel((0, 0)), found.getpixel((5, 5))) == ((255,) * 4, (0, 0, 200, 255))
+    plain = encoded(gradient(8, 8, "RGBA", 3).convert("RGB"), "PNG")
+    assert finished(plain, opaque=True).picture.data == read_picture(plain).data
 
 
 def test_a_turned_delivery_is_put_upright() -> None:

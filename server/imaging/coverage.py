@@ -44,6 +44,11 @@ class CoveragePlane:
         return Image.frombytes("1", (self.width, self.height), self.rows).getbbox()
 
     @property
+    def protects_nothing(self) -> bool:
+        """Whether every pixel is edited."""
+        return int.from_bytes(self.rows, "big").bit_count() == self.width * self.height
+
+    @property
     def share(self) -> float:
         """The part of all pixels that is edited, 0 to 1."""
         edited = int.from_bytes(self.rows, "big").bit_count()

@@ -1,4 +1,4 @@
-"""From a stripped file to upright 8-bit RGB or RGBA pixels."""
+"""From a stripped file to upright 8-bit RGB or RGBA pixels in sRGB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from server.imaging.bad_picture import BadPicture
-from server.imaging.orientation import put_upright
+from server.imaging.colour import is_foreign, to_srgb
+from server.imaging.orientation import UPRIGHT, put_upright
 from server.imaging.strip import strip
 from server.imaging.stripped import Stripped
 from server.sizes import MAX_EDGE
@@ -23,6 +24,7 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "image/jpeg": JpegImageFile,
     "image/webp": WebPImageFile,
 }
+_PLAIN = ("RGB", "L")  # what portable files have, with or without alpha
 _NAMES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
 
 # 16 bits to 8 by rounding v / 257: convert("L") would clip everything above 255 to white.
@@ -53,7 +55,7 @@ def measure(data: bytes, max_pixels: int) -> Stripped:
 
 
 def decode(file: Stripped) -> Image.Image:
-    """Return the pixels, upright, RGB or RGBA. Raises BadPicture where the data are broken."""
+    """Return the pixels, upright, RGB or RGBA in sRGB. Raises BadPicture where data are broken."""
     try:
         pixels = _load(file)
     except Exception as error:  # hostile bytes make decoders raise just anything
@@ -64,12 +66,31 @@ def decode(file: Stripped) -> Image.Image:
     return pixels
 
 
+def as_it_is(file: Stripped) -> bool:
+    """Return whether every reader sees in the file itself what `decode` makes of it."""
+    plain = file.portable and file.orientation == UPRIGHT
+    return plain and not (file.profile and any(is_foreign(file.profile, mode) for mode in _PLAIN))
+
+
 def _load(file: Stripped) -> Image.Image:
     with _READERS[file.mime_type](io.BytesIO(file.data)) as image:
         if image.size != (file.width, file.height):
             raise ValueError("the decoder sees another size than was measured")
         image.load()
-        return _to_rgb(image, file.bits)
+        if image.mode == "CMYK":
+            return to_srgb(image, file.profile).convert("RGB")
+        grey = image.mode in {"1", "L", "LA", "I;16"}
+        pixels = _to_rgb(image, file.bits)
+    return _in_srgb(pixels, file.profile, grey=grey) if file.profile else pixels
+
+
+def _in_srgb(pixels: Image.Image, profile: bytes, *, grey: bool) -> Image.Image:
+    """Return RGB or RGBA pixels in sRGB; of a `grey` picture all three bands are the same."""
+    found = to_srgb(pixels.getchannel("R") if grey else pixels.convert("RGB"), profile)
+    found = found.convert("RGB")
+    if pixels.mode == "RGBA":
+        found.putalpha(pixels.getchannel("A"))
+    return found
 
 
 def _to_rgb(image: Image.Image, bits: int) -> Image.Image:

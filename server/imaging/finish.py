@@ -8,10 +8,12 @@ from PIL import Image
 
 from server.domain import OutputFormat, Picture
 from server.imaging.coverage import CoveragePlane
-from server.imaging.decode import DEFAULT_MAX_PIXELS, decode, measure
+from server.imaging.decode import DEFAULT_MAX_PIXELS, as_it_is, decode, measure
 from server.imaging.drift import drift
-from server.imaging.encode import encode
-from server.imaging.orientation import UPRIGHT
+from server.imaging.encode import encode, on_white
+from server.imaging.framing import find_placement
+from server.imaging.placement import Placement
+from server.imaging.seam import put_back
 from server.sizes import Size, same_shape
 
 
@@ -40,6 +42,8 @@ def finish(
     original: Picture | None,
     plane: CoveragePlane | None,
     exact: bool,
+    opaque: bool = False,
+    compressed: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Finished:
     """Return the upstream's file `delivered` checked, sized, pasted back and of `output_format`.
@@ -47,11 +51,15 @@ def finish(
     `size` is one that was asked for explicitly, in pixels; it is reached where the delivered
     picture has its aspect ratio within 1 %. `original` is the (first) input and `plane` its mask,
     given together or not at all. With `exact`, the input's own pixels are put back outside the
-    mask, unless the framing differs by more than 1 %. A file that is already what is wanted keeps
-    its very own picture data. Raises BadPicture where `delivered` is no usable picture.
+    mask, and meet the model's in a seam inside it; where the model surely moved the scene a
+    little, its picture is moved back before, and where it changed the framing nothing is pasted.
+    `opaque`: what the model left transparent becomes white. `compressed`: a delivered file of
+    `output_format` has the `compression` already. A file that is already what is wanted keeps its
+    very own picture data. Raises BadPicture where `delivered` is no usable picture.
     """
     file = measure(delivered, max_pixels)
-    model = decode(file)
+    came = decode(file)
+    model = on_white(came) if opaque and _is_transparent(came) else came
     final = model
     if size and _fits(model.size, size, max_pixels):
         final = _resized(model, size)
@@ -59,25 +67,24 @@ def finish(
     if plane is not None and original is not None:
         source = decode(measure(original.data, original.width * original.height))
         canvas = size or source.size
-        aligned = all(_fits(image.size, canvas, max_pixels) for image in (model, source))
-        common = canvas if aligned else source.size
-        protected = plane.levels(edit=0, keep=255, size=common)
+        placement = None
+        if all(_fits(image.size, canvas, max_pixels) for image in (model, source)):
+            placement = _placement(source, model, plane) if exact else Placement()
+        common = source.size if placement is None else canvas
         source, seen = _alike(_resized(source, common), _resized(model, common))
-        changed = drift(source, seen, protected)
-        unaligned = exact and not aligned
-        if exact and aligned:
-            seen.paste(source, mask=protected)
-            final = seen
-    ready = (
-        final is model
-        and file.portable
-        and file.orientation == UPRIGHT
-        and file.mime_type == output_format.mime_type
-    )
+        changed = drift(source, seen, plane.levels(edit=0, keep=255, size=common))
+        unaligned = exact and placement is None
+        if exact and placement is not None:
+            still = placement == Placement()
+            final = seen if still else placement.undone(model.convert(seen.mode), common)
+            put_back(source, final, plane)
     return Finished(
         picture=(
             Picture(file.mime_type, file.data, file.width, file.height)
-            if ready
+            if final is came
+            and as_it_is(file)
+            and file.mime_type == output_format.mime_type
+            and (compressed or compression is None or output_format is OutputFormat.PNG)
             else encode(final, output_format, compression)
         ),
         transparent=output_format is not OutputFormat.JPEG and _is_transparent(final),
@@ -85,6 +92,12 @@ def finish(
         unaligned=unaligned,
         size_kept=size in {None, final.size},
     )
+
+
+def _placement(source: Image.Image, model: Image.Image, plane: CoveragePlane) -> Placement | None:
+    if plane.protects_nothing:
+        return Placement()
+    return find_placement(on_white(source), on_white(model), plane.levels(edit=0, keep=255))
 
 
 def _fits(found: Size, wanted: Size, max_pixels: int) -> bool:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from server.domain import OutputFormat, Picture
 from server.imaging.bad_picture import BadPicture
-from server.imaging.decode import DEFAULT_MAX_PIXELS, decode, measure
+from server.imaging.decode import DEFAULT_MAX_PIXELS, as_it_is, decode, measure
 from server.imaging.encode import encode
-from server.imaging.orientation import UPRIGHT
 
 __all__ = ["BadPicture", "as_png", "read_picture"]
 
 
 def read_picture(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """Return the PNG, JPEG or WebP in `data` upright, in 8-bit colour or grey, without metadata.
+    """Return the PNG, JPEG or WebP in `data` upright, in 8-bit sRGB or grey, without metadata.
 
-    An ordinary file keeps its very own picture data; one that is turned, or of an unusual kind
-    (palette, 16 bits, CMYK, a transparent colour), becomes an RGB or RGBA PNG. Either way it has
+    An ordinary file keeps its very own picture data; one that is turned, in other colours than
+    sRGB or of an unusual kind (palette, 16 bits, CMYK, a transparent colour), becomes an RGB or
+    RGBA PNG. Either way it has
     been decoded whole. Raises BadPicture, before decoding where there are over `max_pixels`.
     """
     file = measure(data, max_pixels)
     image = decode(file)
-    if file.portable and file.orientation == UPRIGHT:
+    if as_it_is(file):
         return Picture(file.mime_type, file.data, file.width, file.height)
     return encode(image, OutputFormat.PNG)
 

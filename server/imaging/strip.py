@@ -12,8 +12,9 @@ _STRIPPERS = {"image/png": strip_png, "image/jpeg": strip_jpeg, "image/webp": st
 
 
 def strip(data: bytes) -> Stripped:
-    """Return the file in `data` without EXIF, GPS, XMP, IPTC, ICC, texts, comments and tails.
+    """Return the file in `data` without EXIF, GPS, XMP, IPTC, texts, comments and tails.
 
-    Nothing is decoded or encoded: the picture data stay the very same bytes. Raises BadPicture.
+    Nothing is decoded or encoded: the picture data stay the very same bytes. An ICC profile is
+    taken out, too, and comes beside them. Raises BadPicture.
     """
     return _STRIPPERS[mime_type_of(data)](data)

@@ -6,6 +6,7 @@ import re
 import struct
 
 from server.imaging.bad_picture import BadPicture
+from server.imaging.colour import MAX_BYTES
 from server.imaging.orientation import UPRIGHT, orientation_of
 from server.imaging.stripped import MAX_CHUNKS, Stripped
 
@@ -17,7 +18,7 @@ _TABLES = {0xC4, 0xDB, 0xDD, 0xCC}  # DHT, DQT, DRI, DAC
 _DCT_FRAMES = {0xC0, 0xC1, 0xC2}
 _ARITHMETIC_FRAMES = {0xC9, 0xCA}  # our decoder reads them, many others do not
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF, 0xDE}
-_NOTED = _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
+_NOTED = _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 
 # How a decoder learns what the components are (libjpeg's default_decompress_parms), so the fact
 # that these segments are there is kept, but nothing else in them.
@@ -79,6 +80,7 @@ def strip_jpeg(data: bytes) -> Stripped:
         orientation=_orientation(notes),
         bits=bits,
         portable=portable and components in {1, 3},
+        profile=_profile(notes),
     )
 
 
@@ -98,6 +100,22 @@ def _orientation(notes: list[tuple[int, memoryview]]) -> int:
         if marker == _APP1 and bytes(body[:6]) == b"Exif\x00\x00":
             return orientation_of(bytes(body))
     return UPRIGHT
+
+
+def _profile(notes: list[tuple[int, memoryview]]) -> bytes:
+    """Return the profile put together from its numbered pieces (ICC.1:2022, annex B.4).
+
+    Empty where pieces are missing or too many.
+    """
+    pieces: dict[int, memoryview] = {}
+    for marker, body in notes:
+        if marker == _APP2 and len(body) > 14 and bytes(body[:12]) == b"ICC_PROFILE\x00":
+            pieces.setdefault(body[12], body[14:])
+    if not pieces or sorted(pieces) != list(range(1, len(pieces) + 1)):
+        return b""
+    if sum(map(len, pieces.values())) > MAX_BYTES:
+        return b""
+    return b"".join(pieces[number] for number in sorted(pieces))
 
 
 def _next_marker(data: bytes, position: int) -> tuple[int, int]:

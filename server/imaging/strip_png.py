@@ -6,6 +6,7 @@ import struct
 import zlib
 
 from server.imaging.bad_picture import BadPicture
+from server.imaging.colour import inflated
 from server.imaging.orientation import UPRIGHT, orientation_of
 from server.imaging.sniff import PNG_SIGNATURE
 from server.imaging.stripped import MAX_CHUNKS, Stripped
@@ -26,7 +27,7 @@ def strip_png(data: bytes) -> Stripped:
         raise BadPicture("is a broken PNG: its header is not whole")
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     parts: list[bytes | memoryview] = [PNG_SIGNATURE]
-    orientation, frames, plain = UPRIGHT, 1, True
+    orientation, frames, plain, profile = UPRIGHT, 1, True, b""
     position = len(PNG_SIGNATURE)
     for _ in range(MAX_CHUNKS):
         if position + 12 > len(data):
@@ -43,6 +44,8 @@ def strip_png(data: bytes) -> Stripped:
             plain = plain and kind != b"tRNS"
         elif kind == b"eXIf":
             orientation = orientation_of(data[position + 8 : end - 4])
+        elif kind == b"iCCP" and not profile:
+            profile = _profile(data[position + 8 : end - 4])
         elif kind == b"acTL" and length >= 4:
             frames = max(frames, struct.unpack_from(">I", data, position + 8)[0])
         position = end
@@ -59,4 +62,11 @@ def strip_png(data: bytes) -> Stripped:
         bits=bits,
         frames=frames,
         portable=plain and bits == 8 and colour != _PALETTE,
+        profile=profile,
     )
+
+
+def _profile(body: bytes) -> bytes:
+    """Return the profile after its name, a zero and the method, which can only be 0."""
+    name, _, rest = body.partition(b"\x00")
+    return inflated(rest[1:]) if name and rest[:1] == b"\x00" else b""

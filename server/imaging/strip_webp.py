@@ -42,6 +42,7 @@ def strip_webp(data: bytes) -> Stripped:
         orientation=orientation,
         frames=max(frames, 1),
         portable=not frames,
+        profile=bytes(chunks.get(b"ICCP", b"")[8:]),
     )
 
 

@@ -17,7 +17,8 @@ class Stripped:
     `width` and `height` are those in the file, before `orientation` (EXIF, 1 to 8) is applied.
     `bits` is the depth of a sample. `frames` counts pictures that follow each other in an
     animation. `portable` says that every common reader shows the stripped file alike: ordinary
-    8-bit colour or grey.
+    8-bit colour or grey. `profile` is the ICC profile that says what the colours mean, unchecked,
+    empty where there is none.
     """
 
     mime_type: str
@@ -28,6 +29,7 @@ class Stripped:
     bits: int = 8
     frames: int = 1
     portable: bool = True
+    profile: bytes = b""
 
     @property
     def data(self) -> bytes:

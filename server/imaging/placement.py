@@ -1,0 +1,60 @@
+"""Where a model put the picture that it was given: a shift and a stretch in each direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from server.sizes import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What is at (x, y) on the canvas is at (x * stretch_x + shift_x, …) in the model's picture.
+
+    Both pictures are taken to fill the unit square, so that a placement fits any resolution:
+    x and y run from 0 to 1.
+    """
+
+    stretch_x: float = 1.0
+    shift_x: float = 0.0
+    stretch_y: float = 1.0
+    shift_y: float = 0.0
+
+    def offsets(self, size: Size) -> tuple[float, float]:
+        """Return how far a canvas of `size` is off at the most, across and down, in pixels."""
+        across = max(abs(self.shift_x), abs(self.shift_x + self.stretch_x - 1)) * size[0]
+        down = max(abs(self.shift_y), abs(self.shift_y + self.stretch_y - 1)) * size[1]
+        return across, down
+
+    def middle(self, size: Size) -> tuple[float, float]:
+        """Return how far the middle of a canvas of `size` is off, across and down, in pixels."""
+        across = self.shift_x + (self.stretch_x - 1) / 2
+        down = self.shift_y + (self.stretch_y - 1) / 2
+        return across * size[0], down * size[1]
+
+    def undone(self, model: Image.Image, size: Size) -> Image.Image:
+        """Return the model's picture brought to a canvas of `size`, its content where it belongs.
+
+        At the rim, which the model's picture may not reach, its own nearest pixels stay.
+        """
+        canvas = model.resize(size, Image.Resampling.LANCZOS)
+        left, right = _reached(self.stretch_x, self.shift_x, size[0])
+        top, bottom = _reached(self.stretch_y, self.shift_y, size[1])
+        box = (
+            (left / size[0] * self.stretch_x + self.shift_x) * model.width,
+            (top / size[1] * self.stretch_y + self.shift_y) * model.height,
+            (right / size[0] * self.stretch_x + self.shift_x) * model.width,
+            (bottom / size[1] * self.stretch_y + self.shift_y) * model.height,
+        )
+        part = model.resize((right - left, bottom - top), Image.Resampling.LANCZOS, box=box)
+        canvas.paste(part, (left, top))
+        return canvas
+
+
+def _reached(stretch: float, shift: float, side: int) -> tuple[int, int]:
+    """Return the first and the last (exclusive) of `side` pixels that the model's covers."""
+    first = -(-max(0.0, -shift / stretch) * side // 1)
+    last = min(1.0, (1 - shift) / stretch) * side // 1
+    return int(first), int(last)
