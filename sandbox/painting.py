@@ -2,6 +2,8 @@
 
 A mask is a hint for the models: they redraw the whole picture. So the effect goes mainly inside
 the mask, with a soft edge, and every pixel outside drifts by 3 to 8 of 255 in each channel.
+Directives make them do what real ones do at times: move the content, show it in another frame,
+redraw everything, answer in another size.
 """
 
 from __future__ import annotations
@@ -17,20 +19,29 @@ _CANVAS = (250, 248, 244)
 
 def paint(order: Order, directives: Directives) -> Image.Image:
     """Return the edited first picture of `order`, "RGB", or "RGBA" on a transparent background."""
-    size = (1024, 1024) if "square" in directives else order.size
+    size = _size(order, directives)
     base = framed(order.images[0], size)
     if "unchanged" in directives:
         return base
     result = effects.apply(order.prompt, base)
     if order.mask is not None:
-        mask = ImageOps.fit(order.mask, size).filter(ImageFilter.GaussianBlur(2))
-        result = Image.composite(result, drifted(base), mask)
+        redrawn = drifted(result if "redrawn" in directives else base)
+        soft = directives.get("soft") or 2
+        mask = ImageOps.fit(order.mask, size).filter(ImageFilter.GaussianBlur(soft))
+        result = Image.composite(result, redrawn, mask)
     result = _misplaced(result, directives)
     if "noise" in directives:
         result = drifted(result, 40, 120)
-    if order.background == "transparent":
+    if order.background == "transparent" and "opaque" not in directives:
         result.putalpha(_vignette(size))
     return result
+
+
+def _size(order: Order, directives: Directives) -> tuple[int, int]:
+    if "square" in directives:
+        return 1024, 1024
+    share = directives.get("size") / 100 if "size" in directives else 1
+    return max(1, round(order.size[0] * share)), max(1, round(order.size[1] * share))
 
 
 def framed(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -58,6 +69,8 @@ def drifted(picture: Image.Image, least: int = 3, most: int = 8) -> Image.Image:
 
 def _misplaced(picture: Image.Image, directives: Directives) -> Image.Image:
     """Return the picture with its content moved and enlarged as the directives say."""
+    if "mirror" in directives:
+        picture = ImageOps.mirror(picture)
     if "shift" in directives:
         step = int(directives.get("shift"))
         picture = ImageChops.offset(picture, step, step)

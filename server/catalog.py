@@ -31,7 +31,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to a model: a provider, the model's name there, and what it takes."""
+    """One way to a model: a provider, the model's name there, and what it takes.
+
+    `masked`: it serves only edits with a mask (True), only those without (False), or both (None).
+    """
 
     provider: str
     model: str
@@ -39,6 +42,12 @@ class Route:
     max_images: int
     image_fields: tuple[str, ...]
     parameters: Mapping[str, Parameter]
+    masked: bool | None = None
+
+    def takes(self, parameter: str, value: str) -> bool:
+        """Tell whether the upstream can be asked for `value` of one of our parameters."""
+        known = self.parameters.get(parameter)
+        return known is not None and (not known.values or value in known.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,14 @@ class Catalog:
     def routes(self, model: Model) -> tuple[Route, ...]:
         """Return the configured routes of `model`, in the order to try."""
         return self._routes[model.alias]
+
+    def models_that_take(self, parameter: str, value: str) -> list[Model]:
+        """Return the models that can be routed now to an upstream that takes such a parameter."""
+        return [
+            model
+            for model in self.models
+            if any(route.takes(parameter, value) for route in self._routes[model.alias])
+        ]
 
     def find(self, alias: str) -> Model:
         """Return a model that can be routed now; raises `EditError` (MODEL_MISMATCH)."""

@@ -122,6 +122,8 @@ def _model(
         ),
     )
     row.done()
+    if all(route.masked is True for route in model.routes):
+        raise row.fail('"routes" are all for edits with a mask; one must take edits without')
     return model
 
 
@@ -158,6 +160,7 @@ def _route(row: Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Par
         max_images=max_images,
         image_fields=image_fields,
         parameters=sets[name],
+        masked=row.optional("masked", bool),
     )
     row.done()
     return route

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.catalog import Route
+from server.catalog import Catalog, Model, Route
 from server.domain import (
     MAX_PROMPT_CHARACTERS,
     MAX_USER_CHARACTERS,
@@ -75,14 +75,25 @@ def _check_range(field: str, value: int | None, most: int) -> None:
         raise _bad(field, f"is {value}; it must be from 0 to {most}")
 
 
-def routes_that_fit(request: EditRequest, routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Return the routes that take so many pictures and so long a prompt; raises `EditError`."""
+def routes_that_fit(request: EditRequest, model: Model, catalog: Catalog) -> tuple[Route, ...]:
+    """Return the routes to `model` that can do what is asked; raises `EditError`.
+
+    Those that take so many pictures, so long a prompt, a mask or none, and a transparent
+    background where one is asked for. Those made for masks, or for none, come first.
+    """
+    masked = request.mask is not None
+    made_for_it = [route for route in catalog.routes(model) if route.masked is masked]
+    routes = (*made_for_it, *(route for route in catalog.routes(model) if route.masked is None))
+    if not routes:
+        raise _bad("mask", f"{'can not be used' if masked else 'is needed'} with the model here")
+    if request.background == "transparent":
+        routes = _routes_to_transparency(routes, catalog)
     taking = tuple(
         route for route in routes if len(request.images) <= _most_images(route, request.mask)
     )
     if not taking:
         most = max(_most_images(route, request.mask) for route in routes)
-        beside = " beside a mask" if request.mask is not None else ""
+        beside = " beside a mask" if masked else ""
         raise _bad(
             "image",
             f"is there {len(request.images)} times; the model takes {most} at the most{beside}",
@@ -97,6 +108,19 @@ def routes_that_fit(request: EditRequest, routes: tuple[Route, ...]) -> tuple[Ro
             f"has {len(request.prompt)} characters; beside a mask the model takes {most}",
         )
     return fitting
+
+
+def _routes_to_transparency(routes: tuple[Route, ...], catalog: Catalog) -> tuple[Route, ...]:
+    able = tuple(route for route in routes if route.takes("background", "transparent"))
+    if not able:
+        models = catalog.models_that_take("background", "transparent")
+        others = ", ".join(model.alias for model in models) or "none"
+        raise _bad(
+            "background",
+            "can't be transparent with this model; models here that can, with output_format png or"
+            f" webp: {others}",
+        )
+    return able
 
 
 def _most_characters(route: Route, mask: bytes | None) -> int:

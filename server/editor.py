@@ -50,7 +50,7 @@ class Editor:
         checks.check_parameters(request, self._max_pixels)
         model = self._catalog.find_editor(request.model)
         self._desk.admit(ticket, request)
-        routes = checks.routes_that_fit(request, self._catalog.routes(model))
+        routes = checks.routes_that_fit(request, model, self._catalog)
         asked, counted = fingerprint(request), False
         while True:
             with self._admission.place():
@@ -82,7 +82,7 @@ class Editor:
         checks.check_size(request, self._max_pixels)
         first = checks.picture_size(picture_size, self._max_pixels) if picture_size else None
         model = self._catalog.find_editor(request.model)
-        routes = checks.routes_that_fit(request, self._catalog.routes(model))
+        routes = checks.routes_that_fit(request, model, self._catalog)
         return model.alias, _ceiling(request, model, routes, first)
 
     @spans.traced("hold")
@@ -119,6 +119,9 @@ class Editor:
     def _result(self, job: Job, done: Done, charge: int, ticket: Ticket) -> EditResult:
         finished, delivered = done.finished, done.delivered
         ignored = done.translation.ignored | (set() if finished.size_kept else {"size"})
+        asked_ground = job.request.background
+        if asked_ground == ("opaque" if finished.transparent else "transparent"):
+            ignored |= {"background"}
         asked = "auto" if "quality" in ignored else job.request.quality or "auto"
         report = None
         if finished.drift is not None:

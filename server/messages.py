@@ -140,7 +140,9 @@ def model_message(model: Model, routes: tuple[Route, ...]) -> pb.Model:
         pricing=model.pricing,
         supported_parameters=supported_parameters(model, routes),
         expiration_date=model.expiration.isoformat() if model.expiration else "",
-        max_input_images=max(route.max_images for route in routes),
+        max_input_images=max(
+            (route.max_images for route in routes if route.masked is not True), default=1
+        ),
     )
 
 

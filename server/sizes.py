@@ -43,6 +43,15 @@ def same_shape(one: Size, other: Size) -> bool:
     return abs(across - along) * 100 <= min(across, along)
 
 
+def about_a_megapixel(shape: Size) -> Size:
+    """Return the size of `shape`'s aspect ratio that has a megapixel: what models make by default.
+
+    A little less than 1024x1024, so that rounding to what an upstream makes stays within it.
+    """
+    factor = math.sqrt(1_000_000 / (shape[0] * shape[1]))
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
 def nearest_listed(wanted: Size, listed: Sequence[str]) -> str:
     """Return the entry of `listed` ("1024x1024" or "3:2") whose shape is nearest to `wanted`'s.
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from server.catalog import IMAGE_EDIT, Model, Parameter, Route
 from server.domain import EditRequest, OutputFormat
-from server.sizes import Size, nearest_listed, parse_ratio, parse_size, same_shape
+from server.sizes import (
+    Size,
+    about_a_megapixel,
+    nearest_listed,
+    parse_ratio,
+    parse_size,
+    same_shape,
+)
 
 ALWAYS_HONOURED = (
     *("prompt", "image", "mask", "output_format", "output_compression", "user"),
@@ -20,19 +27,24 @@ SENT_AS_THEY_ARE = ("quality", "background", "input_fidelity", "moderation", "se
 class Translation:
     """`fields` go to the upstream by its own names; `ignored` are ours that it cannot honour.
 
-    `partial_images` is how many unfinished pictures the upstream is asked for.
+    `partial_images` is how many unfinished pictures the upstream is asked for. `compressed`: it is
+    asked for the output compression, too, which need not be done here.
     """
 
     fields: dict[str, str | int]
     ignored: frozenset[str]
     partial_images: int = 0
+    compressed: bool = False
 
 
-def translate(request: EditRequest, route: Route, *, canvas: Size | None) -> Translation:
+def translate(
+    request: EditRequest, route: Route, *, canvas: Size | None, first: Size | None = None
+) -> Translation:
     """Return what `route` is asked for.
 
     `canvas` is the input's size where its own pixels will be put back, else `None`: then the answer
-    must come without loss, and of the input's shape unless another was asked for.
+    must come without loss, and of the input's shape unless another was asked for. `first` is the
+    (first) input's size, as far as it is known: "auto" takes its shape, at about a megapixel.
 
     The gateway itself keeps the output format, its compression and, where shapes agree, the size:
     those are never ignored here. A value that means "the model decides" is never ignored.
@@ -51,11 +63,12 @@ def translate(request: EditRequest, route: Route, *, canvas: Size | None) -> Tra
     partial_images = request.partial_images if PARTIAL_IMAGES in route.parameters else 0
     if partial_images != request.partial_images:
         ignored.add(PARTIAL_IMAGES)
-    fields |= _size(request, route, canvas)
-    fields |= _output(request, route, lossless=canvas is not None)
+    fields |= _size(request, route, canvas, first)
+    output = _output(request, route, lossless=canvas is not None)
+    fields |= output
     if request.output_compression is not None and request.output_format is OutputFormat.PNG:
         ignored.add("output_compression")
-    return Translation(fields, frozenset(ignored), partial_images)
+    return Translation(fields, frozenset(ignored), partial_images, compressed=len(output) > 1)
 
 
 def _needs_no_upstream(name: str, value: object) -> bool:
@@ -63,7 +76,9 @@ def _needs_no_upstream(name: str, value: object) -> bool:
     return name == "user" or value == "auto" or (name == "background" and value == "opaque")
 
 
-def _size(request: EditRequest, route: Route, canvas: Size | None) -> dict[str, str]:
+def _size(
+    request: EditRequest, route: Route, canvas: Size | None, first: Size | None
+) -> dict[str, str]:
     parameter = route.parameters.get("size")
     if parameter is None:
         return {}
@@ -75,6 +90,8 @@ def _size(request: EditRequest, route: Route, canvas: Size | None) -> dict[str, 
         nearest = _nearest(canvas, parameter)
         if same_shape(canvas, parse_ratio(nearest) or parse_size(nearest) or canvas):
             return {parameter.name: nearest}
+    if request.size and first is not None:
+        return {parameter.name: _nearest(about_a_megapixel(first), parameter)}
     return {parameter.name: "auto"} if request.size and "auto" in parameter.values else {}
 
 

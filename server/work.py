@@ -84,6 +84,7 @@ class Work:
         self._tried = 0
         self._partials = 0
         self._route: Route | None = None
+        self._compressed = False
         self.delivered: Delivered | None = None
 
     def run(self) -> Done:
@@ -116,11 +117,12 @@ class Work:
 
     def _try(self, route: Route) -> Done:
         job = self._job
-        translation = translate(job.request, route, canvas=job.canvas)
+        translation = translate(job.request, route, canvas=job.canvas, first=job.first_size)
         edit = prompts.upstream_edit(
             job.request.prompt, job.pictures, job.plane, route, translation.fields
         )
         edit = replace(edit, partial_images=translation.partial_images)
+        self._compressed = translation.compressed
         self._route = route
         self._tried += 1
         began = self._clock()
@@ -186,5 +188,7 @@ class Work:
             original=self._job.pictures[0],
             plane=self._job.plane,
             exact=request.mask_fidelity is MaskFidelity.EXACT,
+            opaque=request.background == "opaque",
+            compressed=self._compressed,
             max_pixels=self._job.max_pixels,
         )

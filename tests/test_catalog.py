@@ -82,6 +82,13 @@ def test_without_keys_there_are_no_models() -> None:
     assert load(None, PROVIDERS, []).models == []
 
 
+def test_qwens_masks_go_to_the_upstream_that_takes_several_pictures(catalog: Catalog) -> None:
+    plain, masked = catalog.routes(catalog.find("qwen/qwen-image-edit"))
+    assert (plain.model, plain.masked, plain.max_images) == ("Qwen/Qwen-Image-Edit", None, 1)
+    assert (masked.model, masked.masked) == ("Qwen/Qwen-Image-Edit-2509", True)
+    assert (masked.mask_method, masked.max_images) == ("second_image", 2)
+
+
 def test_shutdown_dates_are_the_vendors(catalog: Catalog) -> None:
     assert catalog.find("openai/gpt-image-1").expiration == date(2026, 10, 23)
     assert catalog.find("openai/gpt-image-1.5").expiration == date(2026, 12, 1)

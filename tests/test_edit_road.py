@@ -24,7 +24,7 @@ MODELS = {
     "black-forest-labs/flux-kontext-pro": "instruction",
     "black-forest-labs/flux-kontext-max": "instruction",
     "black-forest-labs/flux-kontext-dev": "instruction",
-    "qwen/qwen-image-edit": "instruction",
+    "qwen/qwen-image-edit": "second_image",
 }
 SIZE = (120, 120)
 BOX = (30, 20, 80, 90)

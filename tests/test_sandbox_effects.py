@@ -109,3 +109,29 @@ def test_a_megapixel_keeps_the_aspect_ratio(aspect: tuple[int, int]) -> None:
     assert width % 16 == height % 16 == 0
     assert abs(width / height / (aspect[0] / aspect[1]) - 1) < 0.01
     assert 0.85 <= width * height / 1024**2 <= 1.15
+
+
+def test_models_do_to_the_frame_what_they_are_told(server: SandboxServer) -> None:
+    image = picture((1024, 1024))
+    plain = result(openai(server, part(file(image)), prompt="invert"))
+    mirrored = result(openai(server, part(file(image)), prompt="invert [sandbox mirror]"))
+    assert mirrored.tobytes() == plain.transpose(Image.Transpose.FLIP_LEFT_RIGHT).tobytes()
+    half = result(openai(server, part(file(image)), prompt="invert [sandbox size=50]"))
+    assert half.size == (512, 512)
+    clear = openai(server, background="transparent", prompt="invert [sandbox opaque]")
+    assert result(clear).mode == "RGB"
+
+
+def test_a_mask_may_be_taken_softly_or_not_at_all(server: SandboxServer) -> None:
+    image = picture((1024, 1024))
+    files = [part(file(image)), part(mask((1024, 1024), (0, 0, 512, 1024)), name="mask")]
+    change = {
+        words: ImageChops.difference(
+            image, result(openai(server, *files, prompt=f"invert [sandbox {words}]"))
+        )
+        for words in ("jpeg", "soft=40", "redrawn")
+    }
+    far, near = (800, 0, 1024, 1024), (530, 0, 550, 1024)
+    assert max(mean(change["jpeg"].crop(near))) < 12 < max(mean(change["soft=40"].crop(near)))
+    assert max(mean(change["soft=40"].crop(far))) < 12
+    assert max(mean(change["redrawn"].crop(far))) > 60

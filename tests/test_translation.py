@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.catalog import Catalog, Route
 from server.catalog_file import load
@@ -114,3 +116,48 @@ def test_where_pixels_are_put_back_the_inputs_shape_is_asked_for(
 ) -> None:
     fields = translate(replace(PLAIN, size=size), route, canvas=canvas).fields
     assert {name: fields[name] for name in fields if name in {"size", "aspect_ratio"}} == sent
+
+
+# route, the input's size, what is sent for size=auto without a mask: the input's shape, at about a
+# megapixel whatever its own size is.
+AUTOS = [
+    (OPENAI_2, (4000, 3000), {"size": "1152x864"}),
+    (OPENAI_2, (300, 200), {"size": "1232x816"}),
+    (OPENAI_2, (4000, 100), {"size": "1728x576"}),
+    (OPENAI_1, (640, 480), {"size": "1536x1024"}),
+    (OPENAI_1, (500, 500), {"size": "1024x1024"}),
+    (OPENROUTER, (640, 480), {"aspect_ratio": "4:3"}),
+    (KONTEXT, (900, 2000), {"aspect_ratio": "9:21"}),
+    (QWEN, (640, 480), {}),
+]
+
+
+@pytest.mark.parametrize(("route", "first", "sent"), AUTOS)
+def test_auto_takes_the_inputs_shape(
+    route: Route, first: tuple[int, int], sent: dict[str, str]
+) -> None:
+    translation = translate(replace(PLAIN, size="auto"), route, canvas=None, first=first)
+    fields = translation.fields
+    assert {name: fields[name] for name in fields if name in {"size", "aspect_ratio"}} == sent
+    assert translation.ignored == set()
+    assert (
+        not {"size", "aspect_ratio"}
+        & translate(PLAIN, route, canvas=None, first=first).fields.keys()
+    )
+
+
+@given(st.integers(1, 16_383), st.integers(1, 16_383))
+def test_auto_never_asks_for_more_than_a_megapixel(width: int, height: int) -> None:
+    """Or a large picture would cost more than is held for one whose size is left open."""
+    asked = replace(PLAIN, size="auto")
+    sent = translate(asked, OPENAI_2, canvas=None, first=(width, height)).fields["size"]
+    columns, rows = map(int, str(sent).split("x"))
+    assert columns * rows <= 1024 * 1024
+
+
+def test_compression_is_said_to_be_done_where_the_upstream_is_asked_for_it() -> None:
+    asked = replace(PLAIN, output_format=JPEG, output_compression=40)
+    assert translate(asked, OPENAI_1, canvas=None).compressed
+    assert not translate(asked, OPENAI_1, canvas=(64, 64)).compressed
+    assert not translate(asked, KONTEXT, canvas=None).compressed
+    assert not translate(replace(PLAIN, output_format=JPEG), OPENAI_1, canvas=None).compressed
