@@ -107,8 +107,9 @@ breaking: $(VENV)/.dev ## Check that the protos break no caller of BASE (main)
 golden: $(VENV)/.dev ## Rewrite what the providers' golden cases expect; the diff is the review
 	$(BIN)/python -m tests.rewrite_golden
 
-pictures: demo ## Render the README's picture from what the demo made
+pictures: demo $(VENV)/.dev ## Render the pictures of README and docs from edits
 	$(BIN)/python -m sandbox.triptych docs/samples/landscape.png docs/samples/landscape-mask.png edited.png docs/pictures/before-mask-after.png
+	$(BIN)/python -m tests.mask_pictures docs/pictures
 
 samples: $(VENV)/.run ## Render the sample pictures into docs/samples
 	$(BIN)/python -m sandbox.samples docs/samples

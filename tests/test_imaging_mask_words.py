@@ -97,8 +97,8 @@ def test_around_one_thing_the_thing_is_told() -> None:
     assert region_instruction(_drawn((70, 20, 130, 95), edited=False)) == (
         "Change everything but the oval region down the centre of the picture: from 35 % to 66 % "
         "of the width, counted from the left, and from 20 % to 96 % of the height, counted from "
-        "the top; it is about 18 % of the picture. That region must stay exactly as it is. Keep the "
-        "size and framing."
+        "the top; it is about 18 % of the picture. That region must stay exactly as it is. Keep "
+        "the size and framing."
     )
 
 
