@@ -7,8 +7,8 @@ import ssl
 import struct
 import subprocess
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,10 @@ class Connection:
     def __init__(self, sock: socket.socket, stopped: threading.Event) -> None:
         self.sock = sock
         self.stopped = stopped
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes and leave them for `read_request`; not inside TLS."""
+        return self.sock.recv(size, socket.MSG_PEEK | socket.MSG_WAITALL)
 
     def read_head(self) -> bytes:
         head = b""
@@ -229,6 +233,21 @@ def response(
     """Return a whole answer; `length` replaces the true Content-Length."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length < 0 else length}"]
     return "\r\n".join([*lines, *headers, "", ""]).encode() + body
+
+
+@contextmanager
+def nobody_answers() -> Iterator[str]:
+    """Give an origin whose connections never get through: its queue of waiting peers is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        while True:
+            peer = stack.enter_context(socket.socket())
+            peer.settimeout(0.1)
+            try:
+                peer.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:

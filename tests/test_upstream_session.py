@@ -14,6 +14,7 @@ import pytest
 
 from server.providers.base import Call, FilePart, TextPart
 from server.upstream.attempt import Attempt
+from server.upstream.exchange import MAX_INTERIM
 from server.upstream.session import Cancelled, Endpoint, send
 from server.upstream.watchdog import Watchdog
 from tests.fault_upstream import (
@@ -122,6 +123,20 @@ ANSWERS: dict[str, tuple[Behaviour, int, bytes]] = {
     ),
     "after 100 Continue": (
         answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 2, response(b"whole")),
+        200,
+        b"whole",
+    ),
+    "after other interim answers": (
+        answering(
+            b"HTTP/1.1 102 Processing\r\n\r\n" * 3,
+            b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n",
+            response(b"whole"),
+        ),
+        200,
+        b"whole",
+    ),
+    "after as many interim answers as are borne": (
+        answering(b"HTTP/1.1 100 Continue\r\n\r\n" * MAX_INTERIM, response(b"whole")),
         200,
         b"whole",
     ),

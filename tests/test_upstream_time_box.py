@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -33,6 +33,7 @@ from tests.fault_upstream import (
     dripping,
     endpoint,
     forever,
+    nobody_answers,
     response,
     silent,
 )
@@ -64,7 +65,6 @@ SLOW: dict[str, Behaviour] = {
     "status line drips": dripping(b"", OK),
     "headers drip": dripping(OK, b"X-Slow: " + b"y" * 100),
     "headers, then silence": answering(OK, then=Connection.hang),
-    "100 Continue without end": answering(then=forever(b"HTTP/1.1 100 Continue\r\n\r\n")),
     "body drips": dripping(OK + b"Content-Length: 100\r\n\r\n", b"y" * 100),
     "body stops": answering(response(ANSWER, length=100), then=Connection.hang),
     "body until close drips": dripping(OK + b"\r\n", ANSWER * 10),
@@ -85,21 +85,6 @@ def test_a_slow_upstream_ends_with_the_box(behave: Behaviour, watchdog: Watchdog
             send(CALL, endpoint(upstream.origin), attempt)
         assert (caught.value.sent, attempt.sent) == (True, True)
         assert attempt.expired
-
-
-@contextmanager
-def nobody_answers() -> Iterator[str]:
-    """Give an origin whose connections never get through: its queue of waiting peers is full."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        while True:
-            peer = stack.enter_context(socket.socket())
-            peer.settimeout(0.1)
-            try:
-                peer.connect(listener.getsockname())
-            except TimeoutError:
-                break
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from http.client import HTTPException
+from http.client import HTTPException, parse_headers
+from http.client import HTTPResponse as StandardResponse
 from importlib.metadata import version
 from io import BytesIO
 from typing import Any
@@ -24,6 +25,8 @@ from server.upstream.event_stream import CutShort, Endless, follow
 
 USER_AGENT = f"imageedit-gateway/{version('imageedit-gateway')}"
 _PIECE = 1 << 20
+# "Processing" every few seconds for as long as an attempt may take, and no more.
+MAX_INTERIM = 100
 
 # Its debug lines and warnings hold whole URLs, and those of results are signed.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -119,8 +122,25 @@ def _why(error: Exception) -> str:
         error = inner
 
 
+class _Final(StandardResponse):
+    """The final answer: interim ones before it are skipped (RFC 9110, 15.2).
+
+    `http.client` skips 100 alone, without end, and takes 102 and 103 for the answer.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INTERIM + 1):
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 <= line[1] < 200 or line[1] == 101:
+                return line
+            parse_headers(self.fp)
+        raise HTTPException("interim answers without end")
+
+
 class _Plain(HTTPConnection):
     """A connection that was made before `urllib3` asked for it."""
+
+    response_class = _Final
 
     def __init__(self, *args: Any, ready: socket.socket, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -132,6 +152,8 @@ class _Plain(HTTPConnection):
 
 class _Secure(HTTPSConnection):
     """The same, encrypted and verified."""
+
+    response_class = _Final
 
     def __init__(self, *args: Any, ready: socket.socket, **options: Any) -> None:
         super().__init__(*args, **options)
