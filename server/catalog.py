@@ -49,6 +49,11 @@ class Route:
         known = self.parameters.get(parameter)
         return known is not None and (not known.values or value in known.values)
 
+    @property
+    def name(self) -> str:
+        """How records, logs and metrics call it, such as "openai:gpt-image-2"."""
+        return f"{self.provider}:{self.model}"
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -78,12 +83,14 @@ class Model:
 class ProviderFacts:
     """A provider's own base URL, and the hosts from which its results may be fetched.
 
-    `failures_are_free`: its contract says that an answer without a picture is never billed.
+    `failures_are_free`: its contract says that an answer without a picture is never billed;
+    `cancel_stops_billing`: nor is a call whose connection we close before the answer.
     """
 
     base_url: str
     download_hosts: tuple[str, ...]
     failures_are_free: bool = False
+    cancel_stops_billing: bool = False
 
 
 class Catalog:

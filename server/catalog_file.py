@@ -85,6 +85,7 @@ def _facts(row: Row) -> ProviderFacts:
         row.take("base_url", str),
         row.texts("download_hosts", []),
         row.take("failures_are_free", bool, default=False),
+        row.take("cancel_stops_billing", bool, default=False),
     )
     if not facts.base_url.startswith("https://"):
         raise row.fail('"base_url" must start with https://')

@@ -12,6 +12,7 @@ from server.domain import EditError, EditRequest, EditResult, Situation
 from server.editor import Editor
 from server.metrics import Metrics
 from server.upstream.attempts import AttemptFailed, Caller
+from server.upstream.caller import CIRCUIT_OPEN
 
 DELIVERED = "delivered"
 
@@ -38,6 +39,8 @@ class CountedEditor(Editor):
         finally:
             records: Any = current.get().facts.get("attempts", [])
             for record in records:
+                if record["fate"] == CIRCUIT_OPEN:
+                    continue  # the upstream was not asked
                 self._metrics.attempt(
                     f"{record['provider']}:{record['model']}",
                     outcome=record["outcome"],

@@ -35,6 +35,7 @@ from server.servicer import PROGRESS_SECONDS, ImageEditServicer
 from server.settings import Settings
 from server.tls import Certificate
 from server.upstream.attempts import Attempts
+from server.upstream.delivery import Vendor
 from server.upstream.session import Endpoint
 from server.upstream.watchdog import Watchdog
 
@@ -95,24 +96,25 @@ class Service:
         )
         self._housekeeping = Housekeeping(desk.results, _now)
         catalog = catalog_file.load(settings.catalog, PROVIDERS, settings.provider_keys)
-        self._attempts = Attempts(
-            PROVIDERS,
-            _endpoints(settings, catalog),
-            catalog.providers,
+        self.attempts = Attempts(
+            _vendors(settings, catalog),
+            [route for model in catalog.models for route in catalog.routes(model)],
             timeout=settings.attempt_timeout,
             download_origins=settings.download_origins,
             watchdog=self._watchdog,
+            faults=settings.breaker_faults,
+            cancel_unbilled=settings.cancel == "unbilled",
         )
         metrics = self.metrics = Metrics(catalog.aliases)
         held = HeldMoney(self._store)
-        routes = dict  # without a breaker there is no state
+        routes = self.attempts.states
         metrics.registry.register(
             State(self._admission, self._store.tally, held, self._limits, routes)
         )
         editor = CountedEditor(
             metrics,
             catalog,
-            self._attempts,
+            self.attempts,
             self._admission,
             desk,
             clock=_now,
@@ -178,7 +180,7 @@ class Service:
         """Stop within `grace` seconds; what is left is cut, and its money resolved."""
         self._server.stop(grace).wait()
         # Sent edits outlive their callers, so the upstream calls themselves must be ended.
-        self._attempts.cut()
+        self.attempts.cut()
         self._admission.drain(CUT_SECONDS)
         self._watchdog.close()
         self._housekeeping.close()
@@ -196,12 +198,13 @@ class Service:
                 logger.warning("model expires", extra={"line": line})
 
 
-def _endpoints(settings: Settings, catalog: Catalog) -> dict[str, Endpoint]:
-    return {
-        name: Endpoint(name, settings.base_urls.get(name, catalog.providers[name].base_url), key)
-        for name, key in settings.provider_keys.items()
-        if name in catalog.providers
-    }
+def _vendors(settings: Settings, catalog: Catalog) -> dict[str, Vendor]:
+    vendors = {}
+    for name, key in settings.provider_keys.items():
+        if (facts := catalog.providers.get(name)) is not None:
+            endpoint = Endpoint(name, settings.base_urls.get(name, facts.base_url), key)
+            vendors[name] = Vendor(PROVIDERS[name], endpoint, facts)
+    return vendors
 
 
 class _StopNow(BaseException):

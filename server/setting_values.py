@@ -99,6 +99,20 @@ def seconds(text: str) -> float:
     return seconds
 
 
+def cancel(text: str) -> str:
+    """Return what becomes of a paid call whose caller left: "finish" or "unbilled"."""
+    if text not in {"finish", "unbilled"}:
+        raise ValueError("is neither finish nor unbilled")
+    return text
+
+
+def count_or_none(text: str) -> int:
+    """Return a whole number of 0 or more."""
+    if not text.isdecimal():
+        raise ValueError("is not a whole number of 0 or more")
+    return int(text)
+
+
 def count(text: str) -> int:
     """Return a whole number of 1 or more."""
     if not text.isdecimal() or int(text) < 1:

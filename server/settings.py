@@ -38,6 +38,8 @@ class Settings:
     base_urls: Mapping[str, str] = field(default_factory=dict)
     download_origins: tuple[str, ...] = ()
     attempt_timeout: float = 300.0
+    cancel: str = "finish"
+    breaker_faults: int = 5
     max_edits: int = 256
     max_pixels: int = 16_777_216
     metrics_address: str | None = None
@@ -62,6 +64,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         base_urls=read.each("_BASE_URL", values.base_url),
         download_origins=read.value("IMAGEEDIT_DOWNLOAD_ORIGINS", values.origins, ()),
         attempt_timeout=read.value("IMAGEEDIT_ATTEMPT_TIMEOUT", values.seconds, 300.0),
+        cancel=read.value("IMAGEEDIT_CANCEL", values.cancel, "finish"),
+        breaker_faults=read.value("IMAGEEDIT_BREAKER_FAULTS", values.count_or_none, 5),
         max_edits=read.value("IMAGEEDIT_MAX_EDITS", values.count, 256),
         max_pixels=read.value("IMAGEEDIT_MAX_PIXELS", values.count, 16_777_216),
         metrics_address=read.value("IMAGEEDIT_METRICS_ADDRESS", values.host_port, None),

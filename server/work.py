@@ -15,10 +15,14 @@ from server.domain import EditError, EditRequest, MaskFidelity, Picture, Situati
 from server.imaging.coverage import CoveragePlane
 from server.imaging.finish import Finished, finish
 from server.imaging.inspect import BadPicture
+from server.providers.base import UpstreamEdit
 from server.sizes import Size, parse_size
 from server.tracing import spans
 from server.translation import Translation, translate
-from server.upstream.attempts import AttemptFailed, Attempts, Caller, Delivered
+from server.upstream.attempts import Attempts
+from server.upstream.caller import CIRCUIT_OPEN, AttemptRecord, Caller
+from server.upstream.delivery import Delivered
+from server.upstream.fates import AttemptFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,57 +88,39 @@ class Work:
         self._tried = 0
         self._partials = 0
         self._route: Route | None = None
-        self._compressed = False
+        self._translation: Translation | None = None
         self.delivered: Delivered | None = None
 
     def run(self) -> Done:
         """Return the finished edit; raises the most hopeful `EditError` of its routes."""
-        errors: list[EditError] = []
-        for route in self._job.routes:
-            try:
-                return self._try(route)
-            except AttemptFailed as failure:
-                errors.append(self._retired() if failure.gone else failure.error)
-                if not failure.billable:
-                    self._bill.cleared()
-                if failure.final:
-                    raise errors[-1] from failure
-        raise max(errors, key=lambda error: error.retry_after is not None)
-
-    def ending(self, outcome: str, error: EditError | None = None) -> Ending:
-        """Return what the usage record says of this work, which ends now."""
-        masked = self._job.plane is not None and self._route is not None
-        ending = Ending(
-            outcome=outcome,
-            message=error.message if error else "",
-            field=error.field if error else None,
-            route=f"{self._route.provider}:{self._route.model}" if self._route else "",
-            attempts=self._tried,
-            upstream_ms=self._upstream_ms,
-            mask_method=self._route.mask_method if masked and self._route else "",
-        )
-        return replace(ending, tokens=self.delivered.tokens) if self.delivered else ending
-
-    def _try(self, route: Route) -> Done:
-        job = self._job
-        translation = translate(job.request, route, canvas=job.canvas, first=job.first_size)
-        edit = prompts.upstream_edit(
-            job.request.prompt, job.pictures, job.plane, route, translation.fields
-        )
-        edit = replace(edit, partial_images=translation.partial_images)
-        self._compressed = translation.compressed
-        self._route = route
-        self._tried += 1
-        began = self._clock()
         try:
-            self.delivered = self._attempts.fetch(
-                route, edit, self._caller, self._bill.submit, self._partial
-            )
-        finally:
-            self._upstream_ms += self._clock() - began
-        return Done(route, translation, self.delivered, self._finish(self.delivered))
+            self.delivered = self._attempts.fetch(self._job.routes, self, self._caller)
+        except AttemptFailed as failure:
+            gone = failure.fate.name == "model_gone"
+            raise (self._retired() if gone else failure.error) from failure
+        assert self._route is not None  # noqa: S101 -- the one that delivered
+        assert self._translation is not None  # noqa: S101 -- as above
+        return Done(self._route, self._translation, self.delivered, self._finish(self.delivered))
 
-    def _partial(self, file: bytes) -> None:
+    def edit_for(self, route: Route) -> UpstreamEdit:
+        """Return the edit in the words of `route`, which is asked next."""
+        job = self._job
+        self._route = route
+        self._translation = translate(job.request, route, canvas=job.canvas, first=job.first_size)
+        edit = prompts.upstream_edit(
+            job.request.prompt, job.pictures, job.plane, route, self._translation.fields
+        )
+        return replace(edit, partial_images=self._translation.partial_images)
+
+    def submit(self) -> None:
+        """Commit that the upstream may bill from now on; raises `EditError`."""
+        self._bill.submit()
+
+    def cleared(self) -> None:
+        """Note that the attempt which ended surely cost nothing."""
+        self._bill.cleared()
+
+    def partial(self, file: bytes) -> None:
         """Pass a partial picture on as the finished one will be: its type and size, and its mask.
 
         One that is no picture is left out, and so are those above the number that was asked for.
@@ -148,6 +134,27 @@ class Work:
             return
         self._caller.partial(self._partials, finished.picture, transparent=finished.transparent)
         self._partials += 1
+
+    def attempted(self, record: AttemptRecord) -> None:
+        """Count an attempt, and tell the caller's log."""
+        if record.fate != CIRCUIT_OPEN:
+            self._tried += 1
+            self._upstream_ms += round(record.seconds * 1000)
+        self._caller.attempted(record)
+
+    def ending(self, outcome: str, error: EditError | None = None) -> Ending:
+        """Return what the usage record says of this work, which ends now."""
+        masked = self._job.plane is not None and self._route is not None
+        ending = Ending(
+            outcome=outcome,
+            message=error.message if error else "",
+            field=error.field if error else None,
+            route=self._route.name if self._route else "",
+            attempts=self._tried,
+            upstream_ms=self._upstream_ms,
+            mask_method=self._route.mask_method if masked and self._route else "",
+        )
+        return replace(ending, tokens=self.delivered.tokens) if self.delivered else ending
 
     def _retired(self) -> EditError:
         """Return what a model's absence at its vendor means: expected, or the operator's fault."""
@@ -189,6 +196,6 @@ class Work:
             plane=self._job.plane,
             exact=request.mask_fidelity is MaskFidelity.EXACT,
             opaque=request.background == "opaque",
-            compressed=self._compressed,
+            compressed=self._translation is not None and self._translation.compressed,
             max_pixels=self._job.max_pixels,
         )

@@ -34,10 +34,10 @@ TIME_OUTS = {
     words: upstream(words, ends=504, gateway="hasty")
     for words in ("silent", "drip_headers", "drip_body", "delay=3")
 } | {"slow_url": upstream("slow_url", model=LINKED, ends=504, gateway="hasty")}
-# The first three are repeated by the SDK after Retry-After, the rest go to another upstream.
+# A limit is repeated by the SDK after Retry-After, the rest here, at the same upstream or another.
 SAFE = {
     "busy once": upstream("error429 first=1", requests=2, submissions=2),
-    "overloaded once": upstream("error503 first=1", requests=2, submissions=2),
+    "overloaded once": upstream("error503 first=1", submissions=2),
     "always busy": upstream("error429", ends=503, requests=3, submissions=3),
     "first route busy": upstream("error429 at=openrouter", model=TWO_ROUTES, submissions=2),
     "first route broken": upstream("error500 at=openrouter", model=TWO_ROUTES, submissions=2),

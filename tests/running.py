@@ -50,6 +50,8 @@ class Gateway:
             "IMAGEEDIT_DATABASE_URL": database,
             "IMAGEEDIT_GRPC_ADDRESS": "127.0.0.1:0",
             "IMAGEEDIT_HTTP_ADDRESS": "127.0.0.1:0",
+            # Tests play one fault after another; those of the breaker set what it needs.
+            "IMAGEEDIT_BREAKER_FAULTS": "0",
             **environment,
         }
         self.store = open_store(self.environment["IMAGEEDIT_DATABASE_URL"])

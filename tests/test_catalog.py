@@ -37,6 +37,14 @@ GIVEN = [
 ]
 
 
+def test_what_the_vendors_contracts_say_of_bills() -> None:
+    """OpenRouter bills pictures alone, and no call that is hung up on; of others none knows."""
+    facts = load(BUILT_IN, PROVIDERS, PROVIDERS).providers
+    said = {name: (row.failures_are_free, row.cancel_stops_billing) for name, row in facts.items()}
+    neither = (False, False)
+    assert said == {"openai": neither, "openrouter": (True, True), "siliconflow": neither}
+
+
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
     return load(None, PROVIDERS, PROVIDERS)

@@ -29,6 +29,7 @@ from sqlalchemy import Row, func, select
 from sandbox.faults import FAULTS, Stage
 from sandbox.server import SandboxServer
 from server import catalog_file
+from server.accounts.audit import audit
 from server.accounts.desk import Ticket
 from server.accounts.schema import accounts, entries, keys
 from server.accounts.usage import By, report
@@ -38,6 +39,7 @@ from server.domain import EditRequest, Tokens
 from server.editor import Editor
 from server.providers.registry import PROVIDERS
 from server.upstream.attempts import Attempts
+from server.upstream.caller import Errand
 from tests.customers import Customer, customer
 from tests.edits import IMAGE, Edit, by_grpc, by_http, by_stream, message
 from tests.fault_proxy import FaultProxy, Toxic
@@ -59,7 +61,7 @@ UPSTREAM = "upstream_failed"
 def books_that_balance(gateway: Gateway) -> Iterator[None]:
     """After every test the audit finds nothing."""
     yield
-    assert gateway.findings() == []
+    assert audit(gateway.store) == []
 
 
 @pytest.fixture(scope="module")
@@ -187,13 +189,11 @@ class Breaking(Attempts):
         self._error = error
         self._sends = sends
 
-    def fetch(
-        self, route: Any, edit: Any, caller: Any, on_send: Callable[[], None], on_partial: Any
-    ) -> Any:
+    def fetch(self, routes: Any, errand: Errand, caller: Any) -> Any:
         """Raise the error."""
-        del route, edit, caller, on_partial
+        del routes, caller
         if self._sends:
-            on_send()
+            errand.submit()
         raise self._error
 
 

@@ -17,6 +17,7 @@ def test_the_defaults_are_the_contracts() -> None:
     assert settings.grpc_address == "127.0.0.1:50051"
     assert settings.database_url == "sqlite:///var/imageedit.db"
     assert settings.attempt_timeout == 300
+    assert (settings.cancel, settings.breaker_faults) == ("finish", 5)
     assert settings.max_pixels == 4096 * 4096
     assert settings.provider_keys == {}
     assert settings.reflection is False
@@ -37,6 +38,8 @@ def test_everything_can_be_set() -> None:
             "IMAGEEDIT_DOWNLOAD_ORIGINS": "http://127.0.0.1:9000, https://files.example",
             "IMAGEEDIT_CATALOG": PEM,
             "IMAGEEDIT_ATTEMPT_TIMEOUT": "2.5",
+            "IMAGEEDIT_CANCEL": "unbilled",
+            "IMAGEEDIT_BREAKER_FAULTS": "0",
             "IMAGEEDIT_MAX_EDITS": "7",
             "IMAGEEDIT_MAX_PIXELS": "1000000",
             "IMAGEEDIT_METRICS_ADDRESS": "0.0.0.0:50052",
@@ -50,6 +53,7 @@ def test_everything_can_be_set() -> None:
     assert settings.base_urls == {"openai": "https://eu.example/v1"}
     assert settings.download_origins == ("http://127.0.0.1:9000", "https://files.example")
     assert (settings.attempt_timeout, settings.max_edits) == (2.5, 7)
+    assert (settings.cancel, settings.breaker_faults) == ("unbilled", 0)
     assert settings.reflection is True
     assert settings.metrics_address == "0.0.0.0:50052"
 
@@ -62,6 +66,8 @@ WRONG = [
     ({"IMAGEEDIT_ATTEMPT_TIMEOUT": "0"}, "IMAGEEDIT_ATTEMPT_TIMEOUT"),
     ({"IMAGEEDIT_ATTEMPT_TIMEOUT": "nan"}, "IMAGEEDIT_ATTEMPT_TIMEOUT"),
     ({"IMAGEEDIT_ATTEMPT_TIMEOUT": "inf"}, "IMAGEEDIT_ATTEMPT_TIMEOUT"),
+    ({"IMAGEEDIT_CANCEL": "always"}, "IMAGEEDIT_CANCEL.*finish nor unbilled"),
+    ({"IMAGEEDIT_BREAKER_FAULTS": "-1"}, "IMAGEEDIT_BREAKER_FAULTS.*0 or more"),
     ({"IMAGEEDIT_MAX_EDITS": "-1"}, "IMAGEEDIT_MAX_EDITS"),
     ({"IMAGEEDIT_MAX_PIXELS": "many"}, "IMAGEEDIT_MAX_PIXELS"),
     ({"IMAGEEDIT_CATALOG": "/no/such/file"}, "IMAGEEDIT_CATALOG.*not a file"),

@@ -103,9 +103,14 @@ class FailureKind(Enum):
     REFUSED = "refused"  # the content: no other try can help, unbilled
     MODEL_GONE = "model gone"  # the vendor does not have the model any more, unbilled
     MISCONFIGURED = "misconfigured"  # our key, balance or permission, unbilled
-    BUSY = "busy"  # full or limited: a later try may help, unbilled
+    LIMITED = "limited"  # our account's own limit there: a later try may help, unbilled
+    BUSY = "busy"  # full: a later try may help, unbilled
     FAILED = "failed"  # the vendor says that it failed, in its own documented shape: unbilled
     UNKNOWN = "unknown"  # not the vendor's documented shape: it may be billed
+
+
+WAITING = frozenset({FailureKind.LIMITED, FailureKind.BUSY})
+"""The kinds with which a vendor may say how long to wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from server.domain import Picture, Tokens
 from server.providers.base import (
+    WAITING,
     Answer,
     Call,
     Delivery,
@@ -117,7 +118,8 @@ def explain(answer: Answer) -> Failure:
         (status == 403, FailureKind.MISCONFIGURED),
         (status in {400, 404} and gone, FailureKind.MODEL_GONE),
         (status == 404, FailureKind.MISCONFIGURED),
-        (status in {429, 503} or code in _OVERLOADED, FailureKind.BUSY),
+        (status == 429, FailureKind.LIMITED),
+        (status == 503 or code in _OVERLOADED, FailureKind.BUSY),
         (status in {408, 409} or status >= 500, FailureKind.FAILED),
         (status >= 400, FailureKind.REFUSED),
     )
@@ -129,7 +131,7 @@ def explain(answer: Answer) -> Failure:
         detail(status, kind, code, message, trace),
         field=_field(status, param, code) if refused and not refused_content else None,
         moderation=refused and refused_content,
-        retry_after=retry_after(answer.headers) if meaning is FailureKind.BUSY else None,
+        retry_after=retry_after(answer.headers) if meaning in WAITING else None,
     )
 
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server.domain import Tokens
-from server.providers.base import Answer, Call, Delivery, Failure, FailureKind, UpstreamEdit
+from server.providers.base import (
+    WAITING,
+    Answer,
+    Call,
+    Delivery,
+    Failure,
+    FailureKind,
+    UpstreamEdit,
+)
 from server.providers.base64_pictures import data_url, decoded
 from server.providers.json_reading import code as numeric
 from server.providers.json_reading import count, document, first, table, text
@@ -28,7 +36,7 @@ _RESERVED = frozenset(
     {"model", "prompt", "input_references", "mask", "response_format", "n", "stream"}
 )
 _POLICY = frozenset({"content_policy_violation", "refusal"})
-_OVERLOADED = frozenset({"rate_limit_exceeded", "provider_overloaded"})
+_LIMITED, _OVERLOADED = "rate_limit_exceeded", "provider_overloaded"
 _IN_FLIGHT = frozenset({"openrouter_in_flight_budget", "in_flight_budget_exhausted"})
 _BAD_IMAGE = frozenset(
     {"invalid_image", "image_too_large", "image_too_small", "unsupported_image_format"}
@@ -91,13 +99,14 @@ def explain(answer: Answer) -> Failure:
     flagged = bool(metadata.get("reasons") or metadata.get("flagged_input"))
     refused_content = named in _POLICY or flagged or speaks_of_policy(words)
     rules = (
-        (in_flight, FailureKind.BUSY),
+        (in_flight, FailureKind.LIMITED),
         (status in {401, 402}, FailureKind.MISCONFIGURED),
         (refused_content, FailureKind.REFUSED),
         (status == 403, FailureKind.MISCONFIGURED),
         (status in {400, 404} and speaks_of_gone_model(message), FailureKind.MODEL_GONE),
         (status == 404, FailureKind.MISCONFIGURED),
-        (status in {429, 503, 529} or named in _OVERLOADED, FailureKind.BUSY),
+        (status == 429 or named == _LIMITED, FailureKind.LIMITED),
+        (status in {503, 529} or named == _OVERLOADED, FailureKind.BUSY),
         (status in {400, 413, 422} or named in _BAD_IMAGE, FailureKind.REFUSED),
     )
     meaning = next((meaning for holds, meaning in rules if holds), FailureKind.FAILED)
@@ -109,7 +118,7 @@ def explain(answer: Answer) -> Failure:
         detail(answer.status, str(number) if number and answer.status < 400 else "", named, words),
         field=field if refused and not refused_content else None,
         moderation=refused and refused_content,
-        retry_after=_wait(answer, error) if meaning is FailureKind.BUSY else None,
+        retry_after=_wait(answer, error) if meaning in WAITING else None,
     )
 
 

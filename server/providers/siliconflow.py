@@ -6,6 +6,7 @@ Sources: docs.siliconflow.com and docs.siliconflow.cn, images-generations, with 
 from __future__ import annotations
 
 from server.providers.base import (
+    WAITING,
     Answer,
     Call,
     Delivery,
@@ -81,7 +82,8 @@ def explain(answer: Answer) -> Failure:
         (400 <= status < 500 and refused_content, FailureKind.REFUSED),
         (status in {400, 403, 404} and gone, FailureKind.MODEL_GONE),
         (status == 403, FailureKind.MISCONFIGURED),
-        (status in {429, 503} or code in _OVERLOADED, FailureKind.BUSY),
+        (status == 429, FailureKind.LIMITED),
+        (status == 503 or code in _OVERLOADED, FailureKind.BUSY),
         (status >= 500, FailureKind.FAILED),
         (status >= 400, FailureKind.REFUSED),
     )
@@ -91,7 +93,7 @@ def explain(answer: Answer) -> Failure:
         meaning,
         said if message else foreign(answer),
         moderation=meaning is FailureKind.REFUSED and refused_content,
-        retry_after=retry_after(answer.headers) if meaning is FailureKind.BUSY else None,
+        retry_after=retry_after(answer.headers) if meaning in WAITING else None,
     )
 
 

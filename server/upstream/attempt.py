@@ -48,7 +48,8 @@ class Attempt:
 
     `on_send` is called just before the first byte of the paid request leaves, on a connection
     that is ready; if it raises, nothing is sent and its exception reaches the caller of `send`.
-    From then on `sent` is true: the request may have been billed.
+    From then on `sent` is true: the request may have been billed. `free_cancel`: the vendor bills
+    nothing that is cut before its whole answer came. `kept` is true once that was a picture.
     """
 
     def __init__(
@@ -57,9 +58,12 @@ class Attempt:
         watchdog: Watchdog,
         *,
         on_send: Callable[[], None] = _nothing,
+        free_cancel: bool = False,
     ) -> None:
         self.on_send = on_send
         self.sent = False
+        self.kept = False
+        self._free_cancel = free_cancel
         self._deadline = time.monotonic() + timeout
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -83,8 +87,17 @@ class Attempt:
         self._end(Cancelled)
 
     def withdraw(self) -> None:
-        """End the attempt unless it was sent: a paid request is waited for, whoever left."""
-        self._end(Cancelled, unless_sent=True)
+        """End the attempt unless it may be billed then: a paid request is waited for."""
+        self._end(Cancelled, unless_billed=True)
+
+    def keep(self) -> None:
+        """Note that the vendor made a picture, which nobody's leaving loses any more.
+
+        Raises TimedOut or Cancelled if the attempt is over.
+        """
+        with self._lock:
+            self.kept = True
+        self.check()
 
     def remaining(self) -> float:
         """Return the seconds left, never below 0."""
@@ -148,9 +161,10 @@ class Attempt:
             self._end(TimedOut)
         return self._reason
 
-    def _end(self, reason: type[Ended], *, unless_sent: bool = False) -> None:
+    def _end(self, reason: type[Ended], *, unless_billed: bool = False) -> None:
         with self._lock:
-            if self._reason is not None or (unless_sent and self.sent):
+            billed = self.sent and (self.kept or not self._free_cancel)
+            if self._reason is not None or (unless_billed and billed):
                 return
             self._reason = reason
             self._over.set()
