@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,18 @@ import orjson
 import requests
 from sqlalchemy import select
 
+from server import catalog_file
 from server.accounts.schema import edits
+from server.catalog import Route
+from server.providers.base import UpstreamEdit
+from server.providers.registry import PROVIDERS
+from server.upstream.attempts import AttemptRecord, Attempts
+from server.upstream.delivery import Vendor as Upstream
+from server.upstream.session import Endpoint
+from server.upstream.watchdog import Watchdog
 from tests.edits import IMAGE, Edit, by_http
 from tests.fault_upstream import KEY, Behaviour, Connection, FaultUpstream, answering, response
-from tests.golden_cases import answer_of
+from tests.golden_cases import answer_of, picture
 from tests.running import Gateway
 
 VENDORS = ("openai", "openrouter", "siliconflow")
@@ -110,6 +118,13 @@ class Stage:
             self._made[name] = self.stack.enter_context(Gateway(environment, place))
         return self._made[name]
 
+    def attempts(
+        self, watchdog: Watchdog, *providers: str, **options: Any
+    ) -> tuple[Attempts, tuple[Route, ...]]:
+        """Return the way to `providers` without a gateway, and the routes of the first's model."""
+        origins = {name: self.vendors[name].origin for name in providers}
+        return attempts_at(origins, watchdog, **options)
+
     def play(self, **plays: Behaviour) -> None:
         """Set what vendors play from now on, and forget what came before."""
         for name, play in plays.items():
@@ -123,6 +138,61 @@ class Stage:
         """Return how many edits each vendor had, where it had any."""
         counted = {name: vendor.submissions for name, vendor in self.vendors.items()}
         return {name: count for name, count in counted.items() if count}
+
+
+class Errand:
+    """An edit, and its caller, who leaves when `leave` is called, and has `seconds`."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.records: list[AttemptRecord] = []
+        self.submitted = self.clear = 0
+        self.leave: Callable[[], None] = lambda: None
+        self._seconds = seconds
+
+    @property
+    def fates(self) -> list[str]:
+        """How the attempts ended."""
+        return [record.fate for record in self.records]
+
+    def edit_for(self, _: object) -> UpstreamEdit:
+        return UpstreamEdit("m", "sepia", (picture("photo.png"),))
+
+    def submit(self) -> None:
+        self.submitted += 1
+
+    def cleared(self) -> None:
+        self.clear += 1
+
+    def partial(self, file: bytes) -> None: ...
+
+    def accepted(self, model: str) -> None: ...
+
+    def attempted(self, record: AttemptRecord) -> None:
+        self.records.append(record)
+
+    def remaining(self) -> float | None:
+        return self._seconds
+
+    def left(self) -> bool:
+        return False
+
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        self.leave = callback
+
+
+def attempts_at(
+    origins: Mapping[str, str], watchdog: Watchdog, **options: Any
+) -> tuple[Attempts, tuple[Route, ...]]:
+    """Return the way to the vendors at `origins`, and the routes of the first one's model there."""
+    catalog = catalog_file.load(None, PROVIDERS, origins)
+    vendors = {
+        name: Upstream(PROVIDERS[name], Endpoint(name, f"{origin}/v1", "k"), facts)
+        for name, origin in origins.items()
+        if (facts := catalog.providers[name])
+    }
+    routes = catalog.routes(catalog.find(MODELS[next(iter(origins))]))
+    settings: dict[str, Any] = {"timeout": 20, "download_origins": (), **options}
+    return Attempts(vendors, routes, watchdog=watchdog, **settings), routes
 
 
 @contextmanager

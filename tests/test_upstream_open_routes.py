@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 from sqlalchemy import Select, select
 
-from server import catalog_file
 from server.accounts.schema import edits
-from server.providers.base import UpstreamEdit
-from server.providers.registry import PROVIDERS
-from server.upstream.attempts import AttemptRecord, Attempts
-from server.upstream.delivery import Vendor
 from server.upstream.fates import AttemptFailed
-from server.upstream.session import Endpoint
 from server.upstream.watchdog import Watchdog
 from tests.edits import Edit, message, told_by_grpc, told_by_http
 from tests.fault_upstream import Behaviour, FaultUpstream, answering, deaf, response
-from tests.golden_cases import picture
 from tests.running import Gateway, eventually
-from tests.staged_vendors import MODELS, Stage, ask, delivering, golden, staged
+from tests.staged_vendors import MODELS, Errand, Stage, ask, delivering, golden, staged
 
 BREAKER = {"IMAGEEDIT_BREAKER_FAULTS": "5"}
 ROUTE = "openai:gpt-image-1.5"
@@ -140,50 +133,13 @@ def test_a_callers_own_haste_opens_nothing(stage: Stage, timeout: float | None) 
     assert breakers(gateway)[ROUTE] == "closed"
 
 
-class Errand:
-    """An edit, and its caller, who leaves when `leave` is called."""
-
-    def __init__(self) -> None:
-        self.records: list[AttemptRecord] = []
-        self.leave: Callable[[], None] = lambda: None
-
-    def edit_for(self, _: object) -> UpstreamEdit:
-        return UpstreamEdit("m", "sepia", (picture("photo.png"),))
-
-    def submit(self) -> None: ...
-
-    def cleared(self) -> None: ...
-
-    def partial(self, file: bytes) -> None: ...
-
-    def accepted(self, model: str) -> None: ...
-
-    def attempted(self, record: AttemptRecord) -> None:
-        self.records.append(record)
-
-    def remaining(self) -> None:
-        return None
-
-    def left(self) -> bool:
-        return False
-
-    def on_leave(self, callback: Callable[[], None]) -> None:
-        self.leave = callback
-
-
 def test_one_probes_and_the_others_wait(stage: Stage) -> None:
     """A probe that its caller leaves, one that fails, one that delivers; by a clock of the test."""
-    catalog = catalog_file.load(None, PROVIDERS, ("openrouter",))
-    routes = catalog.routes(catalog.find(MODELS["openrouter"]))
     vendor, route = stage.vendors["openrouter"], "openrouter:openai/gpt-image-2"
-    facts, endpoint = catalog.providers["openrouter"], Endpoint("openrouter", vendor.origin, "k")
     now, watchdog = [0.0], Watchdog()
-    attempts = Attempts(
-        {"openrouter": Vendor(PROVIDERS["openrouter"], endpoint, facts)},
-        routes,
-        timeout=20,
-        download_origins=(),
-        watchdog=watchdog,
+    attempts, routes = stage.attempts(
+        watchdog,
+        "openrouter",
         cancel_unbilled=True,
         clock=lambda: now[0],
         chance=lambda: 0.0,
