@@ -17,7 +17,7 @@ from server.accounts.schema import edits
 from server.upstream.attempt import Attempt, Cancelled
 from server.upstream.session import send
 from server.upstream.watchdog import Watchdog
-from tests.edits import Edit, message
+from tests.edits import Edit, message, told_by_grpc
 from tests.fault_upstream import (
     CALL,
     Connection,
@@ -26,7 +26,7 @@ from tests.fault_upstream import (
     nobody_answers,
 )
 from tests.running import Gateway, eventually
-from tests.staged_vendors import MODELS, Stage, delivering, golden, staged
+from tests.staged_vendors import MODELS, Stage, delivering, golden, result, staged
 
 LEAVERS = 100
 
@@ -111,6 +111,17 @@ def test_a_hundred_that_leave_in_the_handshake_are_gone_within_a_second(stage: S
     assert stage.submissions() == {}
 
 
+def test_those_whose_connection_ends_are_gone_within_a_second(stage: Stage) -> None:
+    gateway, left = stage.gateway("openai", scheme="https"), Left()
+    stage.play(openai=left.play)
+    with calling(gateway, "openai", 10) as calls:
+        for _ in calls:
+            assert left.there.acquire(timeout=30)
+    started = time.monotonic()
+    assert eventually(lambda: len(left.gone) == 10, seconds=5)
+    assert max(left.gone) - started < 1
+
+
 def test_one_that_leaves_while_connecting_is_gone_within_a_second(tmp_path: Path) -> None:
     with ExitStack() as stack:
         origin = stack.enter_context(nobody_answers())
@@ -180,6 +191,31 @@ def test_one_that_leaves_later(stage: Stage, vendor: str, rule: str, ends: bool)
     ended = ("voided", 0) if ends else ("posted", 0)
     assert eventually(lambda: states(gateway, 1) == [ended], seconds=5)
     assert stage.submissions() == {vendor: 1}
+
+
+@pytest.mark.parametrize("rule", ["finish", "unbilled"])
+def test_one_that_leaves_during_the_download_loses_no_paid_picture(stage: Stage, rule: str) -> None:
+    gateway, held = stage.gateway("siliconflow", IMAGEEDIT_CANCEL=rule), Held("siliconflow")
+    stage.play(siliconflow=result(held.play))
+    with calling(gateway, "siliconflow") as (call,):
+        assert eventually(lambda: stage.vendors["siliconflow"].connections == 2, seconds=5)
+        call.cancel()
+        assert not held.gone.wait(0.2)
+    held.told.set()
+    assert eventually(lambda: states(gateway, 1) == [("posted", 0)], seconds=5)
+
+
+def test_a_deadline_during_the_download_is_an_unknown_outcome(stage: Stage) -> None:
+    gateway, held = stage.gateway("siliconflow"), Held("siliconflow")
+    stage.play(siliconflow=result(held.play))
+    asked = message(Edit({"model": MODELS["siliconflow"]}), inline=True)
+    with gateway.stub() as stub, pytest.raises(grpc.RpcError) as caught:
+        stub.EditImage(asked, metadata=gateway.metadata, timeout=1.5)
+    assert told_by_grpc(caught.value).grpc == "DEADLINE_EXCEEDED"
+    assert held.gone.wait(1)
+    ((state, loss),) = states(gateway, 1)
+    assert state == "unknown"
+    assert loss > 0
 
 
 def test_a_picture_that_is_made_is_not_cancelled_any_more() -> None:
