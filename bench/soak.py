@@ -213,6 +213,8 @@ def main() -> int:
             found.append(f"{lost} of {CAP} places are lost.")
         found += audit(gateway.store)
         outcomes = soak.outcomes
+        if outcomes["200"] < outcomes.total() / 3:  # or it shows nothing
+            found.append(f"Only {outcomes['200']} of {outcomes.total()} edits came to a picture.")
     print(table(soak.samples))
     print("outcomes: " + ", ".join(f"{count} {name}" for name, count in outcomes.most_common()))
     for sentence in found:

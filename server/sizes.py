@@ -10,6 +10,7 @@ from dataclasses import dataclass
 Size = tuple[int, int]
 
 MAX_EDGE = 16_383  # WebP's own limit, the least of the three formats
+MEGAPIXEL = 1024 * 1024
 SAME_SHAPE = 0.01  # aspect ratios within 1 % count as equal (contract, section 4)
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _RATIO = re.compile(r"([1-9][0-9]{0,2}):([1-9][0-9]{0,2})")
@@ -46,7 +47,7 @@ def same_shape(one: Size, other: Size) -> bool:
 def about_a_megapixel(shape: Size) -> Size:
     """Return the size of `shape`'s aspect ratio that has a megapixel: what models make by default.
 
-    A little less than 1024x1024, so that rounding to what an upstream makes stays within it.
+    A little less than 1024x1024, so that there is room for rounding to what an upstream makes.
     """
     factor = math.sqrt(1_000_000 / (shape[0] * shape[1]))
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))

@@ -263,8 +263,8 @@ MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "the input's own pixels are put back": Mutant(
-        "server/imaging/finish.py",
-        "seen.paste(source, mask=protected)",
+        "server/imaging/seam.py",
+        "onto.paste(source, mask=keep)",
         "pass",
         ("tests/test_imaging_paste_back.py::test_not_one_pixel_outside_the_mask_is_changed",),
     ),

@@ -98,6 +98,8 @@ def deliver(
         nonsense = succeeded and reading.kind is FailureKind.UNKNOWN
         fate = FATES["nonsense"] if nonsense else BY_KIND[reading.kind]
         shown = begun and not vendor.facts.failures_are_free  # the work, so it may bill that
+        if shown and reading.kind is not FailureKind.REFUSED:
+            fate = FATES["cut"]  # whatever it says, nobody is invited to pay again
         billable = shown or fate.may_be_billed(vendor.facts)
         raise AttemptFailed(fate, billable=billable, said=reading) from VendorFailure(reading)
     attempt.keep()
