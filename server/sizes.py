@@ -45,11 +45,8 @@ def same_shape(one: Size, other: Size) -> bool:
 
 
 def about_a_megapixel(shape: Size) -> Size:
-    """Return the size of `shape`'s aspect ratio that has a megapixel: what models make by default.
-
-    A little less than 1024x1024, so that there is room for rounding to what an upstream makes.
-    """
-    factor = math.sqrt(1_000_000 / (shape[0] * shape[1]))
+    """Return the size of `shape`'s aspect ratio that has a megapixel, as models make by default."""
+    factor = math.sqrt(MEGAPIXEL / (shape[0] * shape[1]))
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 

@@ -92,16 +92,10 @@ def _size(
         if same_shape(canvas, parse_ratio(nearest) or parse_size(nearest) or canvas):
             return {parameter.name: nearest}
     if request.size and first is not None:
-        return {parameter.name: _nearest(about_a_megapixel(first), _up_to_a_megapixel(parameter))}
+        rule = parameter.rule and replace(parameter.rule, max_pixels=MEGAPIXEL)
+        default = replace(parameter, rule=rule)
+        return {parameter.name: _nearest(about_a_megapixel(first), default)}
     return {parameter.name: "auto"} if request.size and "auto" in parameter.values else {}
-
-
-def _up_to_a_megapixel(parameter: Parameter) -> Parameter:
-    """Return the parameter whose sizes cost no more than is held for one that is left open."""
-    if parameter.rule is None:
-        return parameter
-    most = min(parameter.rule.max_pixels, MEGAPIXEL)
-    return replace(parameter, rule=replace(parameter.rule, max_pixels=most))
 
 
 def _nearest(wanted: Size, parameter: Parameter) -> str:

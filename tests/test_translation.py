@@ -121,9 +121,9 @@ def test_where_pixels_are_put_back_the_inputs_shape_is_asked_for(
 # route, the input's size, what is sent for size=auto without a mask: the input's shape, at about a
 # megapixel whatever its own size is.
 AUTOS = [
-    (OPENAI_2, (4000, 3000), {"size": "1152x864"}),
-    (OPENAI_2, (300, 200), {"size": "1232x816"}),
-    (OPENAI_2, (4000, 100), {"size": "1728x576"}),
+    (OPENAI_2, (4000, 3000), {"size": "1184x880"}),
+    (OPENAI_2, (300, 200), {"size": "1248x832"}),
+    (OPENAI_2, (4000, 100), {"size": "1760x592"}),
     (OPENAI_1, (640, 480), {"size": "1536x1024"}),
     (OPENAI_1, (500, 500), {"size": "1024x1024"}),
     (OPENROUTER, (640, 480), {"aspect_ratio": "4:3"}),

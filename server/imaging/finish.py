@@ -75,8 +75,10 @@ def finish(
         changed = drift(source, seen, plane.levels(edit=0, keep=255, size=common))
         unaligned = exact and placement is None
         if exact and placement is not None:
-            still = placement == Placement()
-            final = seen if still else placement.undone(model.convert(seen.mode), common)
+            final = seen
+            if placement != Placement():
+                same_mode = model.mode == seen.mode
+                placement.undo(model if same_mode else model.convert(seen.mode), seen)
             put_back(source, final, plane)
     return Finished(
         picture=(

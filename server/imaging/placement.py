@@ -34,12 +34,12 @@ class Placement:
         down = self.shift_y + (self.stretch_y - 1) / 2
         return across * size[0], down * size[1]
 
-    def undone(self, model: Image.Image, size: Size) -> Image.Image:
-        """Return the model's picture brought to a canvas of `size`, its content where it belongs.
+    def undo(self, model: Image.Image, canvas: Image.Image) -> None:
+        """Bring the model's picture to `canvas`, of the same mode, its content where it belongs.
 
-        At the rim, which the model's picture may not reach, its own nearest pixels stay.
+        At the rim, which the model's picture may not reach, the canvas stays as it is.
         """
-        canvas = model.resize(size, Image.Resampling.LANCZOS)
+        size = canvas.size
         left, right = _reached(self.stretch_x, self.shift_x, size[0])
         top, bottom = _reached(self.stretch_y, self.shift_y, size[1])
         box = (
@@ -50,7 +50,6 @@ class Placement:
         )
         part = model.resize((right - left, bottom - top), Image.Resampling.LANCZOS, box=box)
         canvas.paste(part, (left, top))
-        return canvas
 
 
 def _reached(stretch: float, shift: float, side: int) -> tuple[int, int]:
