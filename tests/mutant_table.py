@@ -72,9 +72,9 @@ MUTANTS: dict[str, Mutant] = {
         ("tests/test_ledger.py::test_more_than_the_hold_is_the_operators_loss_and_is_logged",),
     ),
     "an unknown outcome is no second submission": Mutant(
-        "server/upstream/attempts.py",
-        "self.final = final or billable",
-        "self.final = final",
+        "server/upstream/fates.py",
+        "return self.billable or not self.fate.onward",
+        "return not self.fate.onward",
         ("tests/test_unknown_outcomes.py::test_no_other_route_is_asked",),
     ),
     "an attempt sends one paid request": Mutant(
@@ -231,9 +231,27 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "who leaves after the first byte is waited for": Mutant(
         "server/upstream/attempt.py",
-        "if self._reason is not None or (unless_sent and self.sent):",
+        "if self._reason is not None or (unless_billed and billed):",
         "if self._reason is not None:",
         ("tests/test_faults_between.py", "-k", "between_front and under"),
+    ),
+    "a breaker opens on upstream faults alone": Mutant(
+        "server/upstream/attempts.py",
+        "Verdict.FAULT if failure.fate.fault else Verdict.NEITHER",
+        "Verdict.FAULT",
+        ("tests/test_upstream_open_routes.py",),
+    ),
+    "an open route is not asked": Mutant(
+        "server/upstream/breaker.py",
+        "raise CircuitOpen(wait)",
+        "pass",
+        ("tests/test_upstream_breaker.py",),
+    ),
+    "one more try is paid from the budget": Mutant(
+        "server/upstream/attempts.py",
+        "elif not budget.spend():",
+        "elif budget.spend() is None:",
+        ("tests/test_upstream_budget.py",),
     ),
     "a place of the cap is given back": Mutant(
         "server/admission.py",
