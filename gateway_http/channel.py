@@ -25,6 +25,11 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_retries", 0),
     # The service is a neighbour; a proxy set for the way out must not catch this call.
     ("grpc.enable_http_proxy", 0),
+    # A service that hangs, or whose host is gone, is noticed during an edit, not after it.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 15_000),
+    ("grpc.http2.ping_timeout_ms", 15_000),
+    ("grpc.http2.max_pings_without_data", 0),
     # A service that restarts is found again within a second, not after two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),

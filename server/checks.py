@@ -12,11 +12,13 @@ from server.domain import (
     OutputFormat,
     Picture,
     Situation,
+    on_disk,
 )
 from server.imaging.coverage import CoveragePlane
 from server.imaging.inspect import BadPicture, read_picture
 from server.imaging.masks import read_mask
 from server.sizes import Size, parse_size
+from server.spool import File, contents
 
 MAX_SEED = 9_999_999_999
 MAX_INSTRUCTION_CHARACTERS = 1_000
@@ -123,13 +125,13 @@ def _routes_to_transparency(routes: tuple[Route, ...], catalog: Catalog) -> tupl
     return able
 
 
-def _most_characters(route: Route, mask: bytes | None) -> int:
+def _most_characters(route: Route, mask: File | None) -> int:
     """Leave room for the instruction that a mask adds to the prompt."""
     takes_words = mask is not None and route.mask_method is not MaskMethod.NATIVE
     return MAX_PROMPT_CHARACTERS - takes_words * MAX_INSTRUCTION_CHARACTERS
 
 
-def _most_images(route: Route, mask: bytes | None) -> int:
+def _most_images(route: Route, mask: File | None) -> int:
     takes_a_place = mask is not None and route.mask_method is MaskMethod.SECOND_IMAGE
     return route.max_images - takes_a_place
 
@@ -142,7 +144,7 @@ def read_pictures(
     for index, data in enumerate(request.images):
         field = "image" if len(request.images) == 1 else f"image[{index}]"
         try:
-            pictures.append(read_picture(data, max_pixels=max_pixels))
+            pictures.append(on_disk(read_picture(contents(data), max_pixels=max_pixels)))
         except BadPicture as error:
             raise _bad_picture(field, error) from error
     if request.mask is None:
@@ -150,7 +152,7 @@ def read_pictures(
     first = pictures[0]
     try:
         plane = read_mask(
-            request.mask,
+            contents(request.mask),
             request.mask_convention,
             first.width,
             first.height,

@@ -5,8 +5,10 @@ Plain data. Nothing here knows gRPC, HTTP, Pillow or a database.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+
+from server.spool import File, contents, spooled
 
 MAX_PROMPT_CHARACTERS = 32_000
 MAX_USER_CHARACTERS = 512
@@ -52,18 +54,28 @@ class OutputFormat(StrEnum):
 class Picture:
     """A picture's file that passed every check: upright, 8 bits, no metadata.
 
-    `width` and `height` are pixels; `mime_type` is that of `data`.
+    `width` and `height` are pixels; `mime_type` is that of `file`.
     """
 
     mime_type: str
-    data: bytes
+    file: File
     width: int
     height: int
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes: of a large one that lies on disk, a copy each time."""
+        return contents(self.file)
 
     @property
     def extension(self) -> str:
         """The file name's usual ending for the type: "png", "jpg" or "webp"."""
         return {"image/jpeg": "jpg"}.get(self.mime_type, self.mime_type.removeprefix("image/"))
+
+
+def on_disk(picture: Picture) -> Picture:
+    """Return `picture`, a large one with its file on disk: the upstream may take minutes."""
+    return replace(picture, file=spooled(picture.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +87,8 @@ class EditRequest:
 
     model: str
     prompt: str
-    images: tuple[bytes, ...]
-    mask: bytes | None = None
+    images: tuple[File, ...]
+    mask: File | None = None
     mask_convention: MaskConvention = MaskConvention.OPAQUE
     mask_fidelity: MaskFidelity = MaskFidelity.EXACT
     size: str | None = None
@@ -89,6 +101,11 @@ class EditRequest:
     seed: int | None = None
     user: str = ""
     partial_images: int = 0
+
+    @property
+    def picture_bytes(self) -> int:
+        """The size of all files together."""
+        return sum(map(len, self.images)) + len(self.mask or b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +12,7 @@ from server.accounts.fingerprint import fingerprint
 from server.accounts.idempotency import ClaimTaken
 from server.accounts.ledger import Order
 from server.admission import Admission
+from server.bench import Bench
 from server.catalog import Catalog, Model, Route
 from server.ceiling import ceiling
 from server.domain import EditError, EditRequest, EditResult, MaskReport, Situation
@@ -42,8 +41,7 @@ class Editor:
         self._desk = desk
         self._clock = clock
         self._max_pixels = max_pixels
-        # Decoded pictures are large: as many at once as there is work for the processors.
-        self._bench = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self._bench = Bench()
 
     def edit(self, request: EditRequest, ticket: Ticket, caller: Caller) -> EditResult:
         """Return the edited picture, paid once however often it is asked; raises `EditError`."""
@@ -53,7 +51,7 @@ class Editor:
         routes = checks.routes_that_fit(request, model, self._catalog)
         asked, counted = fingerprint(request), False
         while True:
-            with self._admission.place():
+            with self._admission.place(ticket.key.id):
                 replay = self._desk.replay(ticket, asked, caller)
                 if replay is not None:
                     return replay
@@ -70,7 +68,7 @@ class Editor:
 
     @spans.traced("checks")
     def _job(self, request: EditRequest, model: Model, routes: tuple[Route, ...]) -> Job:
-        with self._bench:
+        with self._bench.place(request.picture_bytes):
             pictures, plane = checks.read_pictures(request, self._max_pixels)
         return Job(request, model, routes, pictures, plane, self._max_pixels)
 

@@ -19,6 +19,7 @@ from server.domain import (
     Picture,
     Situation,
 )
+from server.spool import File
 from server.translation import supported_parameters
 
 
@@ -41,7 +42,7 @@ def _word(message: pb.EditImageRequest | pb.EstimateCostRequest, field: str) -> 
 
 
 def edit_request(
-    message: pb.EditImageRequest, images: Sequence[bytes], mask: bytes | None
+    message: pb.EditImageRequest, images: Sequence[File], mask: File | None
 ) -> EditRequest:
     """Return the edit that `message` asks for, with the pictures' files beside it."""
     return EditRequest(

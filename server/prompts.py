@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server.catalog import Route
-from server.domain import MaskMethod, Picture
+from server.domain import MaskMethod, Picture, on_disk
 from server.imaging.coverage import CoveragePlane
 from server.imaging.inspect import as_png
 from server.imaging.mask_words import region_instruction, second_image_instruction
@@ -47,4 +47,4 @@ def upstream_edit(
 def _like_its_mask(picture: Picture) -> Picture:
     """Return `picture` as PNG: OpenAI's guide wants image and mask of one format, below a limit."""
     png = as_png(picture)
-    return png if len(png.data) < MAX_NATIVE_BYTES else picture
+    return on_disk(png) if len(png.file) < MAX_NATIVE_BYTES else picture

@@ -9,7 +9,6 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -27,9 +26,11 @@ from server.admission import Admission
 from server.catalog import Catalog
 from server.counted_editor import CountedEditor
 from server.interceptors import CallInterceptor
+from server.lone_message import LoneMessageInterceptor
 from server.metrics import Metrics
 from server.metrics_page import MetricsPage
 from server.metrics_state import State
+from server.patience import Patience
 from server.providers.registry import PROVIDERS
 from server.servicer import PROGRESS_SECONDS, ImageEditServicer
 from server.settings import Settings
@@ -44,10 +45,14 @@ logger = logging.getLogger("imageedit.service")
 SERVICE = image_edit_pb2.DESCRIPTOR.services_by_name["ImageEdit"].full_name
 SPARE_THREADS = 64  # for health checks, lists and refusals while every place is taken
 MAX_UNARY_BYTES = 16 * 1_048_576
+CALL_MARGIN = 60.0  # seconds beside an attempt: checks, download, re-encoding, a second route
 DRAIN_MARGIN = 10.0
+STOP_SECONDS = 0.5  # for health watches and others that never end by themselves
+LOOK_SECONDS = 0.05
 CUT_SECONDS = 5.0
 LAST_BYTES = 30.0  # seconds for callers that read slowly
 LONGEST_EDIT_MS = 900_000
+MIN_PING_MS = 10_000  # how often a client may ask whether we live
 NANOSECONDS = 1_000_000  # of a millisecond
 
 
@@ -66,10 +71,17 @@ class Service:
     `progress_seconds` is how long a streaming caller may hear nothing.
     """
 
-    def __init__(self, settings: Settings, *, progress_seconds: float = PROGRESS_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        patience: Patience | None = None,
+        *,
+        progress_seconds: float = PROGRESS_SECONDS,
+    ) -> None:
         self._settings = settings
+        patience = patience or Patience(call=settings.attempt_timeout + CALL_MARGIN)
         self._watchdog = Watchdog()
-        self._admission = Admission(settings.max_edits)
+        self.admission = Admission(settings.max_edits, settings.max_bytes)
         self._store = open_store(settings.database_url)
         self._limits = Limits(
             lambda: time.monotonic_ns() // NANOSECONDS,
@@ -109,29 +121,39 @@ class Service:
         held = HeldMoney(self._store)
         routes = self.attempts.states
         metrics.registry.register(
-            State(self._admission, self._store.tally, held, self._limits, routes)
+            State(self.admission, self._store.tally, held, self._limits, routes)
         )
         editor = CountedEditor(
             metrics,
             catalog,
             self.attempts,
-            self._admission,
+            self.admission,
             desk,
             clock=_now,
             max_pixels=settings.max_pixels,
         )
         self._server = grpc.server(
-            ThreadPoolExecutor(settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
-            interceptors=[CallInterceptor(desk, self._admission, metrics, _new_id)],
+            # As many uploads as edits may be here, so whatever they do, some threads are left.
+            ThreadPoolExecutor(2 * settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
+            interceptors=[
+                LoneMessageInterceptor(self._watchdog, patience.chunk),
+                CallInterceptor(desk, self.admission, metrics, _new_id),
+            ],
             options=[
                 ("grpc.max_receive_message_length", MAX_UNARY_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.tcp_read_chunk_size", 1_048_576),
                 ("grpc.so_reuseport", 0),
+                # What a stream may send ahead lies in memory; measured, it was 15 MB each.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", 1_048_576),
+                *_keepalive(patience),
             ],
         )
         image_edit_pb2_grpc.add_ImageEditServicer_to_server(
-            ImageEditServicer(editor, catalog, desk, progress_seconds=progress_seconds),
+            ImageEditServicer(
+                editor, catalog, desk, self.admission, patience, progress_seconds=progress_seconds
+            ),
             self._server,
         )
         self._health = health.HealthServicer()
@@ -170,18 +192,18 @@ class Service:
         logger.info("listening", extra={"line": line})
 
     def drain(self) -> None:
-        """Refuse new edits, let the held ones end, then stop; blocks until that is done."""
-        logger.info("draining", extra={"line": {"event": "draining", "held": self._admission.held}})
+        """Refuse new edits and let the held ones end; blocks until that is done."""
+        logger.info("draining", extra={"line": {"event": "draining", "held": self.admission.held}})
         self._health.enter_graceful_shutdown()
-        self._admission.drain(self._settings.attempt_timeout + DRAIN_MARGIN, LAST_BYTES)
-        self.stop(grace=1.0)
+        self.admission.drain(self._settings.attempt_timeout + DRAIN_MARGIN, LAST_BYTES)
 
     def stop(self, grace: float | None = None) -> None:
         """Stop within `grace` seconds; what is left is cut, and its money resolved."""
+        self._health.enter_graceful_shutdown()
         self._server.stop(grace).wait()
         # Sent edits outlive their callers, so the upstream calls themselves must be ended.
         self.attempts.cut()
-        self._admission.drain(CUT_SECONDS)
+        self.admission.drain(CUT_SECONDS)
         self._watchdog.close()
         self._housekeeping.close()
         self._heart.close()
@@ -207,8 +229,22 @@ def _vendors(settings: Settings, catalog: Catalog) -> dict[str, Vendor]:
     return vendors
 
 
-class _StopNow(BaseException):
-    """The second signal."""
+def _keepalive(patience: Patience) -> tuple[tuple[str, int], ...]:
+    """Return the options that notice a peer which is gone, and let clients do the same.
+
+    By gRPC's default a server closes the connection of a client that asks more often than every 5
+    minutes while nothing is said, as happens during an edit.
+    """
+    ping, pong = round(patience.ping * 1000), round(patience.pong * 1000)
+    return (
+        ("grpc.keepalive_time_ms", ping),
+        # The first bounds the wait for any byte, the second for the answer: by default a minute.
+        ("grpc.keepalive_timeout_ms", pong),
+        ("grpc.http2.ping_timeout_ms", pong),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", min(ping, MIN_PING_MS)),
+    )
 
 
 def run(settings: Settings) -> int:
@@ -216,27 +252,26 @@ def run(settings: Settings) -> int:
 
     A second signal cuts the held edits, whose upstream calls end with them, and stops.
     """
+    # Waited for instead of handled: no code then runs in the middle of another's lock. Threads
+    # inherit the mask, so this comes before any is started.
+    signals = _wanted_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     service = Service(settings)
-    asked = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_IGN)
-            raise _StopNow
-        asked.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    # Under a supervisor that passes signals on itself, Ctrl-C is ignored from the start.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, on_signal)
     service.start()
     sys.stdout.write(f"listening on {service.address}\n")
     sys.stdout.flush()
-    asked.wait()
-    try:
-        service.drain()
-    except _StopNow:
-        service.stop()
-        return 1
+    signal.sigwait(signals)
+    drain = threading.Thread(target=service.drain, name="drain", daemon=True)
+    drain.start()
+    while drain.is_alive():
+        if signal.sigtimedwait(signals, LOOK_SECONDS) is not None:
+            service.stop()
+            return 1
+    service.stop(STOP_SECONDS)
     return 0
+
+
+def _wanted_signals() -> set[signal.Signals]:
+    # Under a supervisor that passes signals on itself, Ctrl-C is ignored from the start.
+    wanted = {signal.SIGTERM, signal.SIGINT}
+    return {one for one in wanted if signal.getsignal(one) is not signal.SIG_IGN}

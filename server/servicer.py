@@ -13,33 +13,38 @@ import grpc
 
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1 import image_edit_pb2_grpc
-from server import messages, uploads
+from server import messages
 from server.accounts.desk import Desk, Ticket
 from server.accounts.keys import Key
+from server.admission import Admission, leaving
 from server.calls import Call, current
 from server.catalog import Catalog
 from server.domain import EditError, EditResult, Picture, Situation
 from server.editor import Editor
+from server.patience import Patience
 from server.tracing import spans
+from server.uploads import Upload
 from server.upstream.attempts import AttemptRecord
 
 CHUNK_BYTES = 1_048_576
 PROGRESS_SECONDS = 5.0
-NO_DEADLINE = 1e9  # grpc's way to say "none" is a number of seconds above this
+LOOK_SECONDS = 0.5  # how often an upload's time, and a drain, is looked at
 
 
 class RpcCaller:
-    """The caller of an RPC, as the editor sees it."""
+    """The caller of an RPC, as the editor sees it: it waits `patience` seconds at the most."""
 
-    def __init__(self, context: grpc.ServicerContext, call: Call) -> None:
+    def __init__(self, context: grpc.ServicerContext, call: Call, patience: float) -> None:
         self._context = context
         self._call = call
+        self._until = call.started + patience
         self.events: queue.SimpleQueue[pb.StreamEditImageResponse | None] = queue.SimpleQueue()
 
-    def remaining(self) -> float | None:
-        """Return the seconds until the RPC's deadline, `None` without one."""
+    def remaining(self) -> float:
+        """Return the seconds until the RPC's deadline, or ours where it has none or a later one."""
+        ours = self._until - time.monotonic()
         seconds = self._context.time_remaining()
-        return None if seconds is None or seconds > NO_DEADLINE else seconds
+        return ours if seconds is None else min(ours, seconds)
 
     def left(self) -> bool:
         """Tell whether the RPC is over: the caller cancelled, or its deadline passed."""
@@ -76,6 +81,8 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         editor: Editor,
         catalog: Catalog,
         desk: Desk,
+        admission: Admission,
+        patience: Patience,
         *,
         progress_seconds: float = PROGRESS_SECONDS,
     ) -> None:
@@ -83,6 +90,8 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         self._editor = editor
         self._catalog = catalog
         self._desk = desk
+        self._admission = admission
+        self._patience = patience
 
     def EditImage(  # noqa: N802 -- protobuf's name
         self, request: pb.EditImageRequest, context: grpc.ServicerContext
@@ -93,8 +102,14 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         if request.partial_images:
             problem = "partial_images: this call gives none; StreamEditImage does."
             raise EditError(Situation.BAD_REQUEST, problem, field="partial_images")
+        caller = RpcCaller(context, call, self._patience.call)
         edit = messages.edit_request(request, [image.data for image in request.images], mask)
-        result = self._editor.edit(edit, _ticket(call), RpcCaller(context, call))
+        key = _key(call)
+        self._check_room(key)
+        with self._admission.load(key.id) as load:
+            with self._desk.arrivals.refusing(key.account_id):
+                load.add(edit.picture_bytes)
+            result = self._editor.edit(edit, _ticket(call), caller)
         _note(call, result, context)
         return messages.edit_response(result, with_picture=True)
 
@@ -105,30 +120,72 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
     ) -> Iterator[pb.StreamEditImageResponse]:
         """Edit one picture, in chunks both ways, with events while it is under way."""
         call = current.get()
-        caller = RpcCaller(context, call)
-        edit = uploads.collect(request_iterator, caller.left)
+        caller = RpcCaller(context, call, self._patience.call)
+        upload = Upload(self._patience)
         outcome: list[EditResult | BaseException] = []
+        key = _key(call)
 
         def work() -> None:
+            refusing = self._desk.arrivals.refusing(key.account_id)
             try:
-                outcome.append(self._editor.edit(edit, _ticket(call), caller))
+                with self._admission.load(key.id) as load:
+                    with refusing, self._admission.upload(key.id):
+                        edit = upload.collect(request_iterator, caller.left, load)
+                    outcome.append(self._editor.edit(edit, _ticket(call), caller))
             except BaseException as error:  # noqa: BLE001 -- raised again in the RPC's thread
                 outcome.append(error)
             finally:
                 caller.events.put(None)
 
-        # The RPC's own thread must be free to send events, so another carries the edit.
+        self._check_room(key)
+        # The RPC's own thread must be free to send events, and to give up what does not arrive, so
+        # another carries the edit.
         threading.Thread(target=copy_context().run, args=(work,), name="edit", daemon=True).start()
-        yield from _events(caller, self._progress_seconds)
-        result = outcome[0]
+        yield from self._events(caller, upload)
+        result = outcome.pop()
         if isinstance(result, BaseException):
-            raise result
+            try:
+                raise result
+            finally:
+                del result  # or it would stay in its own traceback, and the pictures with it
         _note(call, result, context)
         yield pb.StreamEditImageResponse(result=messages.edit_response(result, with_picture=False))
         data = result.picture.data
         for start in range(0, len(data), CHUNK_BYTES):
             chunk = pb.ImageChunk(data=data[start : start + CHUNK_BYTES])
             yield pb.StreamEditImageResponse(result_chunk=chunk)
+
+    def _events(self, caller: RpcCaller, upload: Upload) -> Iterator[pb.StreamEditImageResponse]:
+        """Yield what happens until the edit ends, and progress while nothing does.
+
+        Raises `EditError` for an upload that takes too long, or that a drain meets: this ends the
+        RPC, and with it the messages that the other thread waits for.
+        """
+        started = told = time.monotonic()
+        while True:
+            due = told + self._progress_seconds - time.monotonic()
+            try:
+                wait = due if upload.whole else min(due, LOOK_SECONDS)
+                event = caller.events.get(timeout=max(wait, 0.0))
+            except queue.Empty:
+                upload.check_time()
+                if self._admission.draining and not upload.whole:
+                    raise leaving() from None
+                now = time.monotonic()
+                if now - told < self._progress_seconds:
+                    continue
+                event = pb.StreamEditImageResponse(
+                    progress=pb.EditProgress(elapsed_seconds=now - started)
+                )
+            if event is None:
+                return
+            told = time.monotonic()
+            yield event
+
+    def _check_room(self, key: Key) -> None:
+        """Raise `EditError` where an edit would find no room, before its pictures are read."""
+        with self._desk.arrivals.refusing(key.account_id):
+            self._admission.check(key.id)
 
     def ListModels(  # noqa: N802 -- protobuf's name
         self, request: pb.ListModelsRequest, context: grpc.ServicerContext
@@ -158,6 +215,7 @@ class ImageEditServicer(image_edit_pb2_grpc.ImageEditServicer):
         call = current.get()
         key = _key(call)
         if request.before_edit:
+            self._check_room(key)
             self._desk.check(_ticket(call))
         return pb.CheckKeyResponse(key_id=key.id, name=key.name)
 
@@ -198,21 +256,6 @@ def _key(call: Call) -> Key:
 
 def _ticket(call: Call) -> Ticket:
     return Ticket(_key(call), call.request_id, call.idempotency_key, call.retry_count)
-
-
-def _events(caller: RpcCaller, progress_seconds: float) -> Iterator[pb.StreamEditImageResponse]:
-    """Yield what happens until the edit ends, and progress while nothing does."""
-    started = time.monotonic()
-    while True:
-        try:
-            event = caller.events.get(timeout=progress_seconds)
-        except queue.Empty:
-            elapsed = time.monotonic() - started
-            yield pb.StreamEditImageResponse(progress=pb.EditProgress(elapsed_seconds=elapsed))
-            continue
-        if event is None:
-            return
-        yield event
 
 
 def _note(call: Call, result: EditResult, context: grpc.ServicerContext) -> None:

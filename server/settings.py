@@ -41,6 +41,7 @@ class Settings:
     cancel: str = "finish"
     breaker_faults: int = 5
     max_edits: int = 256
+    max_bytes: int = 1024**3
     max_pixels: int = 16_777_216
     metrics_address: str | None = None
     reflection: bool = False
@@ -67,6 +68,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         cancel=read.value("IMAGEEDIT_CANCEL", values.cancel, "finish"),
         breaker_faults=read.value("IMAGEEDIT_BREAKER_FAULTS", values.count_or_none, 5),
         max_edits=read.value("IMAGEEDIT_MAX_EDITS", values.count, 256),
+        max_bytes=read.value("IMAGEEDIT_MAX_BYTES", values.count, 1024**3),
         max_pixels=read.value("IMAGEEDIT_MAX_PIXELS", values.count, 16_777_216),
         metrics_address=read.value("IMAGEEDIT_METRICS_ADDRESS", values.host_port, None),
         reflection=read.value("IMAGEEDIT_GRPC_REFLECTION", values.switch, default=False),

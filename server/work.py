@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from server import prompts
 from server.accounts.bill import Bill
 from server.accounts.ledger import Ending
+from server.bench import Bench
 from server.catalog import Model, Route
 from server.domain import EditError, EditRequest, MaskFidelity, Picture, Situation
 from server.imaging.coverage import CoveragePlane
@@ -76,7 +76,7 @@ class Work:
         caller: Caller,
         *,
         clock: Callable[[], int],
-        bench: AbstractContextManager[object],
+        bench: Bench,
     ) -> None:
         self._bench = bench
         self._job = job
@@ -128,7 +128,7 @@ class Work:
         if self._partials == self._job.request.partial_images or self._caller.left():
             return
         try:
-            with self._bench:
+            with self._bench.place(len(file) + self._job.request.picture_bytes):
                 finished = self._finished(file)
         except BadPicture:
             return
@@ -176,7 +176,7 @@ class Work:
     @spans.traced("finish")
     def _finish(self, delivered: Delivered) -> Finished:
         try:
-            with self._bench:
+            with self._bench.place(len(delivered.file) + self._job.request.picture_bytes):
                 return self._finished(delivered.file)
         except BadPicture as error:
             raise EditError(

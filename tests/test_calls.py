@@ -198,7 +198,7 @@ def test_a_caller_that_cancels_frees_its_place_and_the_upstream(
     handshaking: Gateway, chunked: bool
 ) -> None:
     gateway, edit = handshaking, Edit()
-    admission = gateway.service._admission
+    admission = gateway.service.admission
     with gateway.stub() as stub:
         if chunked:
             call = stub.StreamEditImage(
@@ -214,7 +214,7 @@ def test_a_caller_that_cancels_frees_its_place_and_the_upstream(
 
 def test_a_callers_deadline_ends_the_upstream_call(gateway: Gateway) -> None:
     edit = Edit({"prompt": "sepia [sandbox silent]"})
-    admission = gateway.service._admission
+    admission = gateway.service.admission
     with gateway.stub() as stub:
         with pytest.raises(grpc.RpcError) as caught:
             stub.EditImage(message(edit, inline=True), metadata=gateway.metadata, timeout=1.5)

@@ -210,7 +210,7 @@ def test_litellm_30522_a_cancellation_gives_the_hold_back(
     editor = Editor(
         CATALOG,
         Breaking(error, sends=sends),
-        Admission(1),
+        Admission(1, 10**9),
         desk,
         clock=now,
         max_pixels=10**6,

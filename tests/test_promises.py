@@ -18,7 +18,10 @@ from sandbox import samples
 from server import uploads
 from server.catalog_file import BUILT_IN, load
 from server.domain import Situation
+from server.patience import Patience
+from server.serve import CALL_MARGIN, MIN_PING_MS
 from server.servicer import CHUNK_BYTES, PROGRESS_SECONDS
+from server.settings import Settings
 from server.status import CODES, reason_name
 from tests.programs import ROOT
 
@@ -53,6 +56,18 @@ def test_a_stream_is_never_silent_for_longer_than_is_told() -> None:
 
 def test_both_sides_agree_on_the_chunk() -> None:
     assert CHUNK == CHUNK_BYTES == uploads.MAX_CHUNK_BYTES == MEBIBYTE
+
+
+def test_the_contract_tells_how_long_the_service_waits() -> None:
+    proto = (ROOT / "proto/imageedit/v1/image_edit.proto").read_text(encoding="utf-8")
+    told = re.sub(r"\s*//\s*", " ", proto)
+    patience, settings = Patience(), Settings()
+    assert f"must come within {patience.chunk:g} seconds" in told
+    assert f"the whole upload within {patience.upload:g} seconds" in told
+    assert f"attempt ({settings.attempt_timeout:g} seconds unless set otherwise)" in told
+    assert f"and {CALL_MARGIN:g} seconds more" in told
+    assert patience.call == settings.attempt_timeout + CALL_MARGIN
+    assert f"may ping every {MIN_PING_MS // 1000} seconds" in told
 
 
 def test_every_variable_that_is_read_is_in_the_readme() -> None:

@@ -41,6 +41,7 @@ def test_everything_can_be_set() -> None:
             "IMAGEEDIT_CANCEL": "unbilled",
             "IMAGEEDIT_BREAKER_FAULTS": "0",
             "IMAGEEDIT_MAX_EDITS": "7",
+            "IMAGEEDIT_MAX_BYTES": "200000000",
             "IMAGEEDIT_MAX_PIXELS": "1000000",
             "IMAGEEDIT_METRICS_ADDRESS": "0.0.0.0:50052",
             "IMAGEEDIT_GRPC_REFLECTION": "true",
@@ -54,6 +55,7 @@ def test_everything_can_be_set() -> None:
     assert settings.download_origins == ("http://127.0.0.1:9000", "https://files.example")
     assert (settings.attempt_timeout, settings.max_edits) == (2.5, 7)
     assert (settings.cancel, settings.breaker_faults) == ("unbilled", 0)
+    assert settings.max_bytes == 200_000_000
     assert settings.reflection is True
     assert settings.metrics_address == "0.0.0.0:50052"
 
@@ -69,6 +71,7 @@ WRONG = [
     ({"IMAGEEDIT_CANCEL": "always"}, "IMAGEEDIT_CANCEL.*finish nor unbilled"),
     ({"IMAGEEDIT_BREAKER_FAULTS": "-1"}, "IMAGEEDIT_BREAKER_FAULTS.*0 or more"),
     ({"IMAGEEDIT_MAX_EDITS": "-1"}, "IMAGEEDIT_MAX_EDITS"),
+    ({"IMAGEEDIT_MAX_BYTES": "1 GiB"}, "IMAGEEDIT_MAX_BYTES"),
     ({"IMAGEEDIT_MAX_PIXELS": "many"}, "IMAGEEDIT_MAX_PIXELS"),
     ({"IMAGEEDIT_CATALOG": "/no/such/file"}, "IMAGEEDIT_CATALOG.*not a file"),
     ({"OPENAI_BASE_URL": "api.openai.com"}, "OPENAI_BASE_URL.*http"),

@@ -223,7 +223,7 @@ def state(store: Store, routes: dict[str, str], redis_url: str | None = None) ->
     limits = Limits(lambda: 0, redis_url=redis_url)
     limits.peek(key())
     limits.close()
-    return State(Admission(3), store.tally, HeldMoney(store, 0.2), limits, lambda: routes)
+    return State(Admission(3, 10**9), store.tally, HeldMoney(store, 0.2), limits, lambda: routes)
 
 
 def test_trouble_is_counted_and_a_store_that_is_gone_takes_nothing_along(bank: Bank) -> None:

@@ -12,7 +12,7 @@ from server.domain import EditResult, MaskMethod, MaskReport, Picture, Tokens
 def facts(result: EditResult) -> dict[str, Any]:
     """Return all of `result` but the picture's bytes, as JSON knows it."""
     document = asdict(result)
-    document["picture"].pop("data")
+    document["picture"].pop("file")
     document.pop("replayed")
     return document
 
@@ -25,7 +25,7 @@ def restored(document: Mapping[str, Any], data: bytes) -> EditResult:
     report = document["mask_report"]
     known = {field.name for field in fields(EditResult)}
     values = {name: value for name, value in document.items() if name in known}
-    values["picture"] = Picture(data=data, **document["picture"])
+    values["picture"] = Picture(file=data, **document["picture"])
     values["tokens"] = Tokens(**document["tokens"])
     values["ignored_parameters"] = tuple(document["ignored_parameters"])
     values["mask_report"] = report and MaskReport(

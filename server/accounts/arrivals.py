@@ -38,15 +38,16 @@ class Arrivals:
         """
         with self._changed:
             self._under_way[asked] += 1
-        refusal: EditError | None = None
+        comes_again = False
         try:
             yield
         except EditError as error:
-            refusal = error
+            # Not the error itself: it would stay in its own traceback, with the pictures of frames.
+            comes_again = error.retry_after is not None
             raise
         finally:
             with self._changed:
-                if refusal is not None and refusal.retry_after is not None:
+                if comes_again:
                     self._refused.append((self._clock(), asked))
                 self._under_way[asked] -= 1
                 if not self._under_way[asked]:

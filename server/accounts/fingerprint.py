@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import fields
 
 from server.domain import EditRequest
+from server.spool import File, pieces
 
 _DELIVERY = frozenset({"partial_images"})
 
@@ -26,17 +28,20 @@ def fingerprint(request: EditRequest) -> str:
         for field in fields(request)
         if getattr(request, field.name) != field.default and field.name not in _DELIVERY
     }
-    return _digest(json.dumps(asked, sort_keys=True).encode())
+    return _digest([json.dumps(asked, sort_keys=True).encode()])
 
 
 def _plain(value: object) -> object:
     """Return `value` as JSON knows it; lists and digests keep neighbours apart."""
-    if isinstance(value, bytes):
-        return _digest(value)
+    if isinstance(value, File):
+        return _digest(pieces(value))
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return value
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

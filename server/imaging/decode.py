@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -73,7 +71,7 @@ def as_it_is(file: Stripped) -> bool:
 
 
 def _load(file: Stripped) -> Image.Image:
-    with _READERS[file.mime_type](io.BytesIO(file.data)) as image:
+    with _READERS[file.mime_type](file.reader()) as image:
         if image.size != (file.width, file.height):
             raise ValueError("the decoder sees another size than was measured")
         image.load()

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from server.domain import Picture, Tokens
+from server.spool import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class FilePart:
     name: str
     filename: str
     mime_type: str
-    data: bytes
+    data: File
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def explain(answer: Answer) -> Failure:
 
 def _file(name: str, stem: str, picture: Picture) -> FilePart:
     """Return a file part with a real type and ending: OpenAI refuses application/octet-stream."""
-    return FilePart(name, f"{stem}.{picture.extension}", picture.mime_type, picture.data)
+    return FilePart(name, f"{stem}.{picture.extension}", picture.mime_type, picture.file)
 
 
 def _error(answer: Answer) -> Mapping[str, object]:

@@ -36,6 +36,11 @@ class ImageEditStub:
     An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
     characters) is done and paid once, however often it is asked for; a later
     answer carries the trailing metadata "idempotent-replayed: true".
+
+    An edit without a deadline, or with a later one, has one here: the time of an
+    upstream attempt (300 seconds unless set otherwise) and 60 seconds more. Where
+    too many edits, uploads or bytes are here, another is refused at once as
+    UPSTREAM_BUSY with RetryInfo. Clients may ping every 10 seconds.
     """
 
     def __init__(self, channel):
@@ -97,6 +102,11 @@ class ImageEditServicer:
     An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
     characters) is done and paid once, however often it is asked for; a later
     answer carries the trailing metadata "idempotent-replayed: true".
+
+    An edit without a deadline, or with a later one, has one here: the time of an
+    upstream attempt (300 seconds unless set otherwise) and 60 seconds more. Where
+    too many edits, uploads or bytes are here, another is refused at once as
+    UPSTREAM_BUSY with RetryInfo. Clients may ping every 10 seconds.
     """
 
     def EditImage(self, request, context):
@@ -113,7 +123,9 @@ class ImageEditServicer:
         """Edits one picture, with the pictures in chunks both ways. The first message
         has the parameters, the rest carry the pictures; the answers are events:
         accepted, progress, partial images, then the result followed by its chunks.
-        No message is larger than a chunk of 1 MiB plus its frame.
+        No message is larger than a chunk of 1 MiB plus its frame. The next chunk, or
+        the end of the sending side, must come within 30 seconds and the whole upload
+        within 300 seconds, else the call ends as INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,6 +237,11 @@ class ImageEdit:
     An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
     characters) is done and paid once, however often it is asked for; a later
     answer carries the trailing metadata "idempotent-replayed: true".
+
+    An edit without a deadline, or with a later one, has one here: the time of an
+    upstream attempt (300 seconds unless set otherwise) and 60 seconds more. Where
+    too many edits, uploads or bytes are here, another is refused at once as
+    UPSTREAM_BUSY with RetryInfo. Clients may ping every 10 seconds.
     """
 
     @staticmethod

@@ -37,6 +37,11 @@ class ImageEditStub:
     An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
     characters) is done and paid once, however often it is asked for; a later
     answer carries the trailing metadata "idempotent-replayed: true".
+
+    An edit without a deadline, or with a later one, has one here: the time of an
+    upstream attempt (300 seconds unless set otherwise) and 60 seconds more. Where
+    too many edits, uploads or bytes are here, another is refused at once as
+    UPSTREAM_BUSY with RetryInfo. Clients may ping every 10 seconds.
     """
 
     @_typing.overload
@@ -53,7 +58,9 @@ class ImageEditStub:
     """Edits one picture, with the pictures in chunks both ways. The first message
     has the parameters, the rest carry the pictures; the answers are events:
     accepted, progress, partial images, then the result followed by its chunks.
-    No message is larger than a chunk of 1 MiB plus its frame.
+    No message is larger than a chunk of 1 MiB plus its frame. The next chunk, or
+    the end of the sending side, must come within 30 seconds and the whole upload
+    within 300 seconds, else the call ends as INVALID_ARGUMENT.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.ListModelsRequest, _image_edit_pb2.ListModelsResponse]
     """Lists the models that can be routed now. A handful, so not paginated."""
@@ -84,6 +91,11 @@ class ImageEditAsyncStub(ImageEditStub):
     An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
     characters) is done and paid once, however often it is asked for; a later
     answer carries the trailing metadata "idempotent-replayed: true".
+
+    An edit without a deadline, or with a later one, has one here: the time of an
+    upstream attempt (300 seconds unless set otherwise) and 60 seconds more. Where
+    too many edits, uploads or bytes are here, another is refused at once as
+    UPSTREAM_BUSY with RetryInfo. Clients may ping every 10 seconds.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -97,7 +109,9 @@ class ImageEditAsyncStub(ImageEditStub):
     """Edits one picture, with the pictures in chunks both ways. The first message
     has the parameters, the rest carry the pictures; the answers are events:
     accepted, progress, partial images, then the result followed by its chunks.
-    No message is larger than a chunk of 1 MiB plus its frame.
+    No message is larger than a chunk of 1 MiB plus its frame. The next chunk, or
+    the end of the sending side, must come within 30 seconds and the whole upload
+    within 300 seconds, else the call ends as INVALID_ARGUMENT.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.ListModelsRequest, _image_edit_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that can be routed now. A handful, so not paginated."""
@@ -127,6 +141,11 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
     An edit with the metadata "idempotency-key" (1 to 255 printable ASCII
     characters) is done and paid once, however often it is asked for; a later
     answer carries the trailing metadata "idempotent-replayed: true".
+
+    An edit without a deadline, or with a later one, has one here: the time of an
+    upstream attempt (300 seconds unless set otherwise) and 60 seconds more. Where
+    too many edits, uploads or bytes are here, another is refused at once as
+    UPSTREAM_BUSY with RetryInfo. Clients may ping every 10 seconds.
     """
 
     @_abc_1.abstractmethod
@@ -150,7 +169,9 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         """Edits one picture, with the pictures in chunks both ways. The first message
         has the parameters, the rest carry the pictures; the answers are events:
         accepted, progress, partial images, then the result followed by its chunks.
-        No message is larger than a chunk of 1 MiB plus its frame.
+        No message is larger than a chunk of 1 MiB plus its frame. The next chunk, or
+        the end of the sending side, must come within 30 seconds and the whole upload
+        within 300 seconds, else the call ends as INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
