@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -22,6 +24,7 @@ START_TIMEOUT = 60.0
 POLL_SECONDS = 0.1
 CUT_SECONDS = 10.0
 BEST_KNOWN = "openai/gpt-image-2"
+PR_SET_PDEATHSIG = 1  # prctl(2)
 ORIGINS = "IMAGEEDIT_DOWNLOAD_ORIGINS"
 
 
@@ -113,6 +116,7 @@ class Stack:
                 stdout=subprocess.PIPE if pipe else self._log,
                 stderr=self._log,
                 text=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 -- this process has one thread
             )
         finally:
             signal.signal(signal.SIGINT, previous)
@@ -157,34 +161,56 @@ class Stack:
                 )
 
     def _stop(self, number: signal.Signals) -> None:
-        for module in ("gateway_http", "server", "sandbox"):
-            process = self._processes.get(module)
-            if process is None:
-                continue
-            if process.poll() is None:
-                process.send_signal(number)
-            try:
+        try:
+            for module in ("gateway_http", "server", "sandbox"):
+                process = self._processes.get(module)
+                if process is None:
+                    continue
+                if process.poll() is None:
+                    process.send_signal(number)
                 process.wait()
-            except KeyboardInterrupt:
-                # The second Ctrl-C: stop now; the service cuts what is under way and books it.
-                self._cut()
-                raise
-            if process.stdout:
-                process.stdout.close()
-        if self._log:
-            self._log.close()
+                if process.stdout:
+                    process.stdout.close()
+        except KeyboardInterrupt:
+            # The second Ctrl-C: stop now; the service cuts what is under way and books it.
+            self._cut()
+            raise
+        finally:
+            if self._log:
+                self._log.close()
 
     def _cut(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a third changes nothing
         for module, process in self._processes.items():
-            if module == "server":
-                process.terminate()
-            else:
+            if module != "server":
                 process.kill()
-        service = self._processes["server"]
-        try:
-            service.wait(CUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            service.kill()
+        service = self._processes.get("server")
+        until = time.monotonic() + CUT_SECONDS
+        # The first signal it gets may be the one to drain; signals that wait are one.
+        while service and service.poll() is None and time.monotonic() < until:
+            service.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                service.wait(POLL_SECONDS)
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+
+def _linux_prctl() -> Callable[[int, int], int] | None:
+    return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+_prctl = _linux_prctl()
+
+
+def end_with_parent() -> None:
+    """Have this process get SIGTERM, and so drain, when its parent is killed; Linux alone can.
+
+    Runs between fork and exec, where no module may be imported any more.
+    """
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_address() -> str:
