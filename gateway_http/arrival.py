@@ -19,8 +19,6 @@ CONFIRM = "gateway_http.confirm"
 """Where in the environ the app leaves what to call once its answer arrived; it must not raise."""
 QUIET = 5.0
 """Seconds after which a client that acknowledged all and neither left nor complained has it."""
-LINGER = 2.0
-"""Seconds that a client has to end a connection that ends with the answer."""
 _ESTABLISHED, _CLOSE_WAIT = 1, 8  # Linux, include/net/tcp_states.h
 
 
@@ -33,22 +31,32 @@ class Arrival:
         self._closes = False
         self._written = 0.0
 
+    @property
+    def awaits_end(self) -> bool:
+        """Whether only the client's end of the connection can prove the last answer."""
+        return self._confirm is not None and self._closes
+
     def written(self, confirm: Callable[[], None] | None, *, closes: bool) -> None:
-        """Note an answer that was written whole; `closes`: the connection ends with it."""
-        self._confirm, self._closes, self._written = confirm, closes, self._clock()
+        """Note an answer that was written; `closes`: the connection ends with it."""
+        self._confirm, self._closes = confirm, closes
+        self.sent()
+
+    def sent(self) -> None:
+        """Note that the answer's last byte has gone to the kernel only now."""
+        self._written = self._clock()
 
     def proven(self) -> None:
-        """Confirm the last answer: the client asks for more."""
+        """Confirm the last answer: the client asks for more, or ended in order after its end."""
         confirm, self._confirm = self._confirm, None
         if confirm is not None:
             confirm()
 
     def ended(self, connection: socket.socket) -> None:
-        """Confirm the last answer if the end of `connection`, about to be closed, proves it."""
-        if self._confirm is None:
+        """Confirm the last answer if `connection`, kept open and now to be closed, proves it."""
+        if self._confirm is None or self._closes:
             return
         try:
-            arrived = _ends(connection) if self._closes else self._rests(connection)
+            arrived = self._rests(connection)
         except OSError:
             arrived = False
         if arrived:
@@ -65,13 +73,6 @@ class Arrival:
         quiet = self._clock() - self._written >= QUIET
         left = state == _CLOSE_WAIT or (state == _ESTABLISHED and quiet)
         return left and _unacknowledged(connection) == 0
-
-
-def _ends(connection: socket.socket) -> bool:
-    """End our side, and tell whether the client then ends its own in order."""
-    connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(LINGER)
-    return connection.recv(1) == b""
 
 
 def _unacknowledged(connection: socket.socket) -> int:

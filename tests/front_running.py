@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from urllib3.filepost import encode_multipart_formdata
 
 from gateway_http.app import create_app
+from gateway_http.bounds import Bounds
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.journal import Journal
@@ -57,10 +58,13 @@ def in_process(fake: FakeServicer, **settings: Any) -> Iterator[Front]:
 
 
 @contextmanager
-def listening(fake: FakeServicer, idle: float = 30.0) -> Iterator[Front]:
+def listening(
+    fake: FakeServicer, bounds: Bounds | None = None, threads: int = 8
+) -> Iterator[Front]:
     """Yield a front behind the real listener, on a port of its own."""
     with in_process(fake) as front:
-        listener = Listener(("127.0.0.1", 0), front.app, 8, Journal(front.stream), idle=idle)
+        journal = Journal(front.stream)
+        listener = Listener(("127.0.0.1", 0), front.app, threads, journal, bounds=bounds)
         listener.prepare()
         front.address = listener.bind_addr
         serving = Thread(target=listener.serve)

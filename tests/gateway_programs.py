@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.paid_keys import paid_secret
-from tests.programs import program
+from tests.programs import Program, program
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -48,13 +48,17 @@ class Usage:
 
 @dataclass(frozen=True)
 class GatewayPrograms:
-    """A running gateway: where front and service listen, a live key, and what its processes use."""
+    """A running gateway: where front and service listen, a live key, and what its processes use.
+
+    `front_program` is the front's process itself.
+    """
 
     url: str
     address: str
     key: str
     service: Usage
     front: Usage
+    front_program: Program
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -80,4 +84,4 @@ def gateway_programs(environment: Mapping[str, str], folder: Path) -> Iterator[G
             port = json.loads(front.wait_for('"event":"listening"'))["port"]
             service_usage, front_usage = Usage(service.process.pid), Usage(front.process.pid)
             url = f"http://127.0.0.1:{port}"
-            yield GatewayPrograms(url, address, key, service_usage, front_usage)
+            yield GatewayPrograms(url, address, key, service_usage, front_usage, front)

@@ -35,8 +35,8 @@ class Program:
 
     def wait_for(self, event: str) -> dict[str, Any]:
         """Return the next line that tells `event`."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
             self.lines.append(json.loads(line))
             if self.lines[-1]["event"] == event:
                 return self.lines[-1]
@@ -61,7 +61,7 @@ def running(fake: FakeServicer, *, before: Any = None) -> Iterator[Program]:
     with subprocess.Popen(
         [sys.executable, "-m", "gateway_http"],
         env=environment(fake),
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         preexec_fn=before,  # noqa: PLW1509 - a signal's disposition is all it sets
     ) as process:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from gateway_http.bounds import Bounds
 from gateway_http.metadata import can_carry
 from tests.fake_servicer import FakeServicer, serving
 from tests.front_running import KEY, PNG, Front, edited, form, in_process, listening, streamed
@@ -214,23 +215,24 @@ def test_a_broken_chunk_is_a_400(fake: FakeServicer, front: Front) -> None:
         assert headers["x-ratelimit-limit"] == "60"
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        REQUEST,
-        REQUEST + b"Authorization: Bearer k\r\nContent-Length: 99\r\n"
-        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n",
-    ],
-    ids=["in its header", "in its body"],
-)
-def test_a_client_that_falls_silent_is_told(fake: FakeServicer, sent: bytes) -> None:
-    if b"Authorization" in sent:
-        fake.accept_key()
+PARTS = b"Authorization: Bearer k\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+SILENT = {
+    "in its header": REQUEST,
+    "in a small body": REQUEST + PARTS + b"Content-Length: 99\r\n\r\n--b\r\n",
+    "in a large body": REQUEST + PARTS + b"Content-Length: 9999999\r\n\r\n--b\r\n",
+    "in a chunk": REQUEST + PARTS + b"Transfer-Encoding: chunked\r\n\r\n5\r\n--b",
+}
+
+
+@pytest.mark.parametrize("where", SILENT)
+def test_a_client_that_falls_silent_is_told(fake: FakeServicer, where: str) -> None:
+    if where in {"in a large body", "in a chunk"}:
+        fake.accept_key()  # a thread waits for it only with a valid key
     with (
-        listening(fake, idle=0.2) as front,
+        listening(fake, Bounds(head=0.2, idle=0.2)) as front,
         socket.create_connection(front.address, timeout=10) as client,
     ):
-        client.sendall(sent)
+        client.sendall(SILENT[where])
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"type":"invalid_request_error"' in answer

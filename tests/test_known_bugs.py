@@ -243,7 +243,8 @@ def test_litellm_30522_a_caller_that_leaves_takes_no_hold_along(gateway: Gateway
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.headers.items())
         with closing(socket.create_connection((address[0], int(address[1])))) as wire:
             assert isinstance(sent.body, bytes)
-            wire.sendall(f"POST {sent.path_url} HTTP/1.1\r\n{head}\r\n".encode() + sent.body)
+            head = f"POST {sent.path_url} HTTP/1.1\r\nHost: x\r\n{head}\r\n"
+            wire.sendall(head.encode() + sent.body)
             assert eventually(lambda: held(who)[2] == 1)
     else:
         with gateway.stub() as stub:
