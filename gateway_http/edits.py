@@ -12,8 +12,9 @@ from gateway_http import form, metadata, parameters, render
 from gateway_http.arrival import CONFIRM
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
-from gateway_http.errors import HttpError, refused
+from gateway_http.errors import HttpError, gone, refused
 from gateway_http.journal import Journal
+from gateway_http.leaving import LEAVING
 from gateway_http.receive import receive
 from gateway_http.streaming import EventStream
 from gateway_http.upload import Caller
@@ -35,7 +36,8 @@ def blueprint(
         with ExitStack() as held:
             held.enter_context(drain.hold())
             outgoing = metadata.to_call(request.headers, g.request_id)
-            caller = Caller(service, outgoing, attempt_timeout)
+            leaving = request.environ.get(LEAVING)
+            caller = Caller(service, outgoing, attempt_timeout, leaving)
             # A wrong key is told before anything else, but a small body is cheaper read than asked.
             early = not metadata.has_key(outgoing) or _is_large(request)
             earned = caller.check_key(before_edit=True) if early else {}
@@ -51,6 +53,8 @@ def blueprint(
                 problem.headers |= earned if early else caller.check_key()
                 raise problem from None
             except HttpError as problem:
+                if leaving is not None and leaving.gone:
+                    raise gone() from None
                 problem.headers = earned | problem.headers
                 raise
             headers = edited.headers | render.edit_headers(edited.facts)
@@ -71,8 +75,10 @@ def _streamed(
     def arriving(edit_id: str) -> None:
         environ[CONFIRM] = partial(caller.confirm, edit_id)
 
+    call = caller.begin(wanted, filled)
+    held.enter_context(caller.while_waiting(call.cancel))
     stream = EventStream(
-        caller.begin(wanted, filled),
+        call,
         wanted,
         arriving=arriving,
         bug=lambda error: journal.bug(error, request_id),

@@ -106,6 +106,11 @@ def busy(message: str, retry_after: float = 1.0) -> HttpError:
     return _problem("UPSTREAM_ERROR", 503, message, retry_after)
 
 
+def gone() -> HttpError:
+    """Return the answer to a client that hung up, by gRPC's own number for a cancelled call."""
+    return refused(499, "The connection was ended before the answer.")
+
+
 def bug() -> HttpError:
     """Return the bare 500 for a failure of our own."""
     message = "The gateway failed; the request id tells us where."

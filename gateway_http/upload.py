@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from gateway_http import errors
 from gateway_http.asking import ask, problem
 from gateway_http.channel import Service
 from gateway_http.form import Form
+from gateway_http.leaving import Leaving
 from gateway_http.metadata import Metadata, to_headers
 from imageedit.v1.image_edit_pb2 import (
     CheckKeyRequest,
@@ -58,12 +60,23 @@ class Edited:
 
 
 class Caller:
-    """The way of one HTTP request to the service. Every failure is raised as an HttpError."""
+    """The way of one HTTP request to the service. Every failure is raised as an HttpError.
 
-    def __init__(self, service: Service, metadata: Metadata, attempt_timeout: float) -> None:
+    `leaving` cancels the edit's call when the client hangs up: the service then ends an edit that
+    no upstream has yet, and finishes another for the client's retry.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        metadata: Metadata,
+        attempt_timeout: float,
+        leaving: Leaving | None = None,
+    ) -> None:
         self._service = service
         self._metadata = metadata
         self._timeout = attempt_timeout + MARGIN
+        self._leaving = leaving
 
     def check_key(self, *, before_edit: bool = False) -> dict[str, str]:
         """Return the headers that answers to a valid key carry; raises HttpError for another."""
@@ -78,6 +91,8 @@ class Caller:
             if form.picture_bytes <= MAX_UNARY:
                 return self._unary(request, form)
             return self._chunked(request, form)
+        except grpc.FutureCancelledError:
+            raise errors.gone() from None
         except grpc.RpcError as error:
             raise problem(error) from None
 
@@ -103,22 +118,29 @@ class Caller:
             lambda _call: None
         )  # keeps it: a call that nobody holds is cancelled
 
+    def while_waiting(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `cancel` if the client hangs up before this is left."""
+        return nullcontext() if self._leaving is None else self._leaving.cancels(cancel)
+
     def _unary(self, request: EditImageRequest, form: Form) -> Edited:
         request.images.extend(Image(data=upload.data()) for upload in form.images)
         if form.mask is not None:
             request.mask.data = form.mask.data()
-        response, call = self._service.images.EditImage.with_call(
+        call = self._service.images.EditImage.future(
             request, timeout=self._timeout, metadata=self._metadata
         )
+        with self.while_waiting(call.cancel):
+            response = call.result()
         headers = to_headers(call.initial_metadata(), call.trailing_metadata())
         return Edited(response, response.image.data, headers)
 
     def _chunked(self, request: EditImageRequest, form: Form) -> Edited:
         call = self.begin(request, form)
         try:
-            for event in call:
-                if event.HasField("result"):
-                    return received(event.result, call)
+            with self.while_waiting(call.cancel):
+                for event in call:
+                    if event.HasField("result"):
+                        return received(event.result, call)
         finally:
             call.cancel()  # nothing, unless leaving early
         raise errors.bug()
