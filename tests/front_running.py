@@ -30,12 +30,13 @@ KEY = {"Authorization": "Bearer sk-test"}
 
 @dataclass
 class Front:
-    """The app, its log so far, and what tells it to leave."""
+    """The app, its log so far, what tells it to leave, and its listener if it has one."""
 
     app: Flask
     drain: Drain
     stream: io.StringIO
     address: tuple[str, int] = ("", 0)
+    listener: Listener | None = None
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -66,7 +67,7 @@ def listening(
         journal = Journal(front.stream)
         listener = Listener(("127.0.0.1", 0), front.app, threads, journal, bounds=bounds)
         listener.prepare()
-        front.address = listener.bind_addr
+        front.address, front.listener = listener.bind_addr, listener
         serving = Thread(target=listener.serve)
         serving.start()
         try:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import requests
@@ -167,6 +168,26 @@ def test_a_slow_but_steady_body_is_read(fake: FakeServicer) -> None:
             slow.sendall(whole[start : start + 100])
             time.sleep(0.05)
         assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_draining_waits_no_longer_for_bodies_than_it_says(fake: FakeServicer) -> None:
+    fake.accept_key()
+    with listening(fake, Bounds(last_bodies=0.2)) as front, client(front.address) as slow:
+        slow.sendall(LARGE)
+        assert eventually(lambda: len(fake.calls) == 1)
+        assert front.listener is not None
+        front.listener.drain()
+        (told,) = answers(to_end(slow))
+        assert told.status == 408
+        assert ask(front.address, get()).headers["connection"] == "close"
+
+
+def test_the_readme_says_how_long_is_waited() -> None:
+    bounds = Bounds()
+    said = (Path(__file__).parent.parent / "README.md").read_text()
+    assert f"has {bounds.head:.0f} seconds to send a request's headers" in said
+    assert f"stands still for {bounds.idle:.0f} seconds" in said
+    assert f"less than {bounds.rate / 1024:.0f} KiB a second" in said
 
 
 def test_patience_is_used_up_by_waiting_and_earned_by_bytes() -> None:
