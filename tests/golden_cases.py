@@ -28,6 +28,8 @@ from server.providers.base import (
     RemoteImage,
     UpstreamEdit,
 )
+from server.spool import contents
+from server.upstream.documents import json_body
 
 ROOT = Path(__file__).parent / "golden"
 PICTURES = ROOT / "pictures"
@@ -84,7 +86,8 @@ def answer_of(case: str) -> Answer:
 def request_of(call: Call) -> dict[str, Any]:
     """Return what request.json holds for a call."""
     if call.json is not None:
-        return {"path": call.path, "json": _without_pictures(call.json)}
+        document = json.loads(contents(json_body(call.json)))
+        return {"path": call.path, "json": _without_pictures(document)}
     return {
         "path": call.path,
         "parts": [

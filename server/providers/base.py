@@ -57,7 +57,8 @@ class TextPart:
 class Call:
     """A POST below the provider's base URL: either a JSON document or multipart parts.
 
-    The key is not in it; `upstream` adds it as a Bearer token.
+    A `Picture` in the document is sent as a data URL. The key is not in it; `upstream` adds it as a
+    Bearer token.
     """
 
     path: str

@@ -1,15 +1,8 @@
-"""Pictures as text: data URLs on the way out, base64 on the way in."""
+"""Pictures as text: base64 on the way in."""
 
 from __future__ import annotations
 
 import pybase64
-
-from server.domain import Picture
-
-
-def data_url(picture: Picture) -> str:
-    """Return `picture` as a data URL (RFC 2397) in base64."""
-    return f"data:{picture.mime_type};base64,{pybase64.b64encode_as_string(picture.data)}"
 
 
 def decoded(value: object) -> bytes | None:

@@ -19,7 +19,7 @@ from server.providers.base import (
     FailureKind,
     UpstreamEdit,
 )
-from server.providers.base64_pictures import data_url, decoded
+from server.providers.base64_pictures import decoded
 from server.providers.json_reading import code as numeric
 from server.providers.json_reading import count, document, first, table, text
 from server.providers.vendor_words import (
@@ -49,9 +49,7 @@ def build(edit: UpstreamEdit) -> Call:
         raise ValueError("the endpoint has no mask field")
     if reserved := _RESERVED & edit.fields.keys():
         raise ValueError(f"a route must not set {sorted(reserved)}")
-    references = [
-        {"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in edit.images
-    ]
+    references = [{"type": "image_url", "image_url": {"url": each}} for each in edit.images]
     words = {"model": edit.model, "prompt": edit.prompt, "input_references": references}
     streaming = {"stream": True} if edit.partial_images else {}
     return Call("/images", json={**words, **edit.fields, **streaming})

@@ -15,7 +15,6 @@ from server.providers.base import (
     RemoteImage,
     UpstreamEdit,
 )
-from server.providers.base64_pictures import data_url
 from server.providers.json_reading import code as numeric
 from server.providers.json_reading import document, first, table, text
 from server.providers.vendor_words import (
@@ -45,7 +44,7 @@ def build(edit: UpstreamEdit) -> Call:
     if reserved := (_RESERVED | set(edit.image_fields)) & edit.fields.keys():
         raise ValueError(f"a route must not set {sorted(reserved)}")
     # There may be fewer pictures than fields.
-    pictures = zip(edit.image_fields, map(data_url, edit.images), strict=False)
+    pictures = zip(edit.image_fields, edit.images, strict=False)
     words = {"model": edit.model, "prompt": edit.prompt, **dict(pictures)}
     return Call("/images/generations", json={**words, **edit.fields})
 

@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import orjson
 from requests import PreparedRequest, Request
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
 
 from server.providers.base import Answer, Call, FilePart, TextPart
-from server.spool import File, Spool, pieces, spooled
+from server.spool import File, Spool, pieces
 from server.upstream.addresses import Lookup, Unresolved, addresses_of
 from server.upstream.attempt import Attempt, Cancelled, TimedOut
+from server.upstream.documents import json_body
 from server.upstream.exchange import USER_AGENT, TooLarge, Unanswered, exchange
 from server.upstream.origins import parse_origin
 from server.upstream.wire import Unsent, opened, verified_tls
@@ -100,7 +100,7 @@ def _prepared(call: Call, endpoint: Endpoint, accept: str) -> PreparedRequest:
     """Return the request; a large body lies on disk, since the answer may take minutes."""
     try:
         if call.json is not None:
-            body, content_type = spooled(orjson.dumps(dict(call.json))), "application/json"
+            body, content_type = json_body(call.json), "application/json"
         else:
             body, content_type = _form(call.parts)
     except OSError as error:
