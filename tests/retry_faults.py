@@ -64,9 +64,9 @@ CUT = {
 }
 BEFORE = {
     "in the headers": Case(toxics=first(Toxic(answer_at=100)), requests=2),
-    "while under way": upstream("delay=1", toxics=first(Toxic(after=0.4)), requests=2),
+    "while under way": upstream("delay=6", toxics=first(Toxic(after=4)), requests=2),
     "reset while under way": upstream(
-        "delay=1", toxics=first(Toxic(End.RESET, after=0.4)), requests=2
+        "delay=6", toxics=first(Toxic(End.RESET, after=4)), requests=2
     ),
     "before the request": Case(toxics=first(Toxic(request_at=0)), requests=2, begun=False),
     "in the request": Case(toxics=first(Toxic(request_at=2000)), requests=2, begun=False),
@@ -84,7 +84,7 @@ BEFORE = {
         "echo", image="large.png", toxics=at(0), requests=2
     ),
     "a large picture, while under way": upstream(
-        "echo delay=1", image="large.png", toxics=first(Toxic(after=0.6)), requests=2
+        "echo delay=6", image="large.png", toxics=first(Toxic(after=4)), requests=2
     ),
 }
 INSIDE = {
@@ -142,7 +142,7 @@ VARIANTS = {
     "reset in the body": Variant(Case(toxics=at(0.5, end=End.RESET), cuts_body=True)),
     "cut twice before the answer": Variant(Case(toxics=at(0, 2))),
     "cut twice in the body": Variant(Case(toxics=at(0.5, 2), cuts_body=True)),
-    "cut while under way": Variant(upstream("delay=1.5", toxics=first(Toxic(after=0.5)))),
+    "cut while under way": Variant(upstream("delay=4", toxics=first(Toxic(after=2)))),
     "cut behind a proxy that took all": Variant(Case(toxics=at(0, buffers=True))),
     "cut in the request": Variant(Case(toxics=first(Toxic(request_at=2000)), begun=False)),
 }
