@@ -130,7 +130,7 @@ def leave_while_held(gateway: Gateway, request: requests.PreparedRequest) -> Non
     with client((host, int(port))) as connection:
         line = f"POST {request.path_url} HTTP/1.1\r\nHost: x\r\n{head}\r\n"
         connection.sendall(line.encode() + request.body)
-        assert eventually(lambda: gateway.service._admission.held == 1)
+        assert eventually(lambda: gateway.service.admission.held == 1)
         time.sleep(0.2)
 
 
@@ -144,7 +144,7 @@ def test_before_the_upstream_has_the_request_it_ends_and_costs_nothing(tmp_path:
             url = f"{gateway.url}/v1/credits"
             before = requests.get(url, headers=gateway.authorization, timeout=10).json()
             leave_while_held(gateway, prepared(gateway.url, Edit(), gateway.authorization))
-            assert eventually(lambda: gateway.service._admission.held == 0, 1.0)
+            assert eventually(lambda: gateway.service.admission.held == 0, 1.0)
             after = requests.get(url, headers=gateway.authorization, timeout=10).json()
     assert after == before
 
