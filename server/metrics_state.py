@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from server.accounts.held_money import HeldMoney
 from server.accounts.limits import Limits
 from server.accounts.tally import Tally
 from server.admission import Admission
+from server.held_money import HeldMoney
 
 STATES = ("closed", "half_open", "open")
 """Of a route's breaker."""

@@ -17,7 +17,6 @@ from grpc_reflection.v1alpha import reflection
 from imageedit.v1 import image_edit_pb2, image_edit_pb2_grpc
 from server import catalog_file
 from server.accounts.desk import Desk
-from server.accounts.held_money import HeldMoney
 from server.accounts.housekeeping import Housekeeping
 from server.accounts.instances import Heart
 from server.accounts.limits import Limits
@@ -25,6 +24,7 @@ from server.accounts.store import open_store
 from server.admission import Admission
 from server.catalog import Catalog
 from server.counted_editor import CountedEditor
+from server.held_money import HeldMoney
 from server.interceptors import CallInterceptor
 from server.lone_message import LoneMessageInterceptor
 from server.metrics import Metrics

@@ -255,7 +255,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a place of the cap is given back": Mutant(
         "server/admission.py",
-        "self._held -= 1",
+        "share.give(key)",
         "pass",
         ("tests/test_error_table.py::test_when_full_the_next_edit_is_refused_and_health_is_not",),
     ),

@@ -9,7 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import requests
+
 from tests.programs import Program, program
+from tests.running import eventually
 
 
 class Station:
@@ -30,7 +33,6 @@ class Station:
 
     def __enter__(self) -> Self:
         self.spawn()
-        self.wait()
         self.address = str(self.service.event("listening")["address"])
         self.environment["IMAGEEDIT_GRPC_ADDRESS"] = self.address
         front = self._run("gateway_http")
@@ -52,8 +54,9 @@ class Station:
         self.service = self._run("server")
 
     def wait(self) -> None:
-        """Return once the service listens."""
+        """Return once the service listens and the front has found it."""
         self.service.event("listening")
+        assert eventually(lambda: requests.get(f"{self.url}/readyz", timeout=5).ok, seconds=10)
 
     def kill(self) -> None:
         """End the service by SIGKILL, whatever it does; returns once it is gone."""

@@ -14,11 +14,11 @@ import requests
 from prometheus_client import CollectorRegistry, generate_latest
 
 from sandbox.server import SandboxServer
-from server.accounts.held_money import HeldMoney
 from server.accounts.limits import Limits
 from server.accounts.store import Store, connect
 from server.accounts.sweeper import sweep
 from server.admission import Admission
+from server.held_money import HeldMoney
 from server.metrics_page import MetricsPage
 from server.metrics_state import State
 from tests.account_workers import key
