@@ -30,6 +30,7 @@ REASONS: dict[str, tuple[int, str, str]] = {
     "RATE_LIMIT_EXCEEDED": (429, "rate_limit_error", "rate_limit_exceeded"),
     "UPSTREAM_ERROR": (502, "upstream_error", "upstream_error"),
     "INTERNAL_ERROR": (500, "api_error", "internal_error"),
+    "NOT_FOUND": (404, "invalid_request_error", "not_found"),
 }
 """HTTP status, type and code by ErrorReason, without its prefix (contract, section 1)."""
 
@@ -109,6 +110,12 @@ def busy(message: str, retry_after: float = 1.0) -> HttpError:
 def gone() -> HttpError:
     """Return the answer to a client that hung up, by gRPC's own number for a cancelled call."""
     return refused(499, "The connection was ended before the answer.")
+
+
+def described(reason: str, message: str, param: str | None) -> HttpError:
+    """Return the error of a call that was made for an earlier request, by its ErrorReason."""
+    known = reason if reason in REASONS else "UNSPECIFIED"
+    return _problem(known, REASONS[known][0], message, None, param)
 
 
 def bug() -> HttpError:

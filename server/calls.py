@@ -32,10 +32,10 @@ class Call:
         """Whether it says that it may repeat an earlier call, whose answer may be waiting."""
         return self.idempotency_key is not None or self.retry_count > 0
 
-    def log(self, code: str) -> None:
+    def log(self, code: str, event: str = "call") -> None:
         """Write the call's one line: never a prompt, a picture, a key or a `user`."""
         line = {
-            "event": "call",
+            "event": event,
             "method": self.method,
             "request_id": self.request_id,
             "key_id": self.key.id if self.key else None,
@@ -45,7 +45,7 @@ class Call:
             "bytes_out": self.bytes_out,
             **self.facts,
         }
-        logger.info("call", extra={"line": line})
+        logger.info(event, extra={"line": line})
 
 
 current: ContextVar[Call] = ContextVar("current_call")

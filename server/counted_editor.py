@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from server.accounts.desk import Ticket
-from server.accounts.originals import OriginalFailed
+from server.accounts.originals import Attached, OriginalFailed
 from server.calls import current
 from server.domain import EditError, EditRequest, EditResult, Situation
 from server.editor import Editor
@@ -31,6 +31,9 @@ class CountedEditor(Editor):
         try:
             result = super().edit(request, ticket, caller)
             outcome, attempt = DELIVERED, "replayed" if result.replayed else DELIVERED
+        except Attached:
+            outcome, attempt = DELIVERED, "replayed"
+            raise
         except EditError as error:
             outcome, attempt = error.situation.value, _meaning(error)
             raise

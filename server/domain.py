@@ -162,6 +162,7 @@ class Situation(Enum):
     UPSTREAM_BUSY = "upstream_busy"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     CANCELLED = "cancelled"
+    NOT_FOUND = "not_found"
     BUG = "bug"
 
 

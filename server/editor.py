@@ -56,7 +56,9 @@ class Editor:
                 if replay is not None:
                     return replay
                 try:
-                    with self._desk.arrivals.arriving((ticket.key.account_id, asked)):
+                    with self._desk.arrivals.arriving(
+                        (ticket.key.account_id, ticket.content(asked))
+                    ):
                         if not counted:
                             self._desk.count(ticket)
                             counted = True
@@ -92,10 +94,10 @@ class Editor:
             user=job.request.user,
             model=job.model.alias,
             amount=_ceiling(job.request, job.model, job.routes, job.first_size),
-            fingerprint=asked,
+            fingerprint=ticket.content(asked),
             claims=ticket.retry_count,
         )
-        return self._desk.hold(ticket, order)
+        return self._desk.hold(ticket, order, asked)
 
     def _carry(self, job: Job, bill: Bill, ticket: Ticket, caller: Caller) -> EditResult:
         """Do the work; whatever happens, the hold is settled, given back or booked as a loss."""

@@ -26,7 +26,10 @@ logger = logging.getLogger("imageedit.service")
 
 PACKAGE = "/imageedit.v1.ImageEdit/"
 WITHOUT_KEY = frozenset({"ListModels", "GetModel"})
-COUNTED = frozenset({"EditImage", "StreamEditImage"})
+COUNTED = frozenset({"EditImage", "StreamEditImage", "StartEditImage"})
+ANSWERING = COUNTED | {"ReadOperationResult"}  # what a drain lets take its answer
+_Behavior = Callable[..., Any]
+_Counted = Callable[[Any, Call], Any]
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
@@ -53,36 +56,32 @@ class CallInterceptor(grpc.ServerInterceptor):
         if handler is None or not path.startswith(PACKAGE):
             return handler
         method = path.removeprefix(PACKAGE)
+        how = (handler.request_deserializer, handler.response_serializer)
+        counted = _counted_stream if handler.request_streaming else _counted_message
         if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(
-                self._streaming(method, handler.stream_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        assert handler.unary_unary is not None  # noqa: S101 -- the service has no other kinds
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary(method, handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+            serve = self._many(method, handler.stream_stream, counted)
+            return grpc.stream_stream_rpc_method_handler(serve, *how)
+        if handler.unary_stream is not None:
+            serve = self._many(method, handler.unary_stream, counted)
+            return grpc.unary_stream_rpc_method_handler(serve, *how)
+        if handler.stream_unary is not None:
+            serve = self._one(method, handler.stream_unary, counted)
+            return grpc.stream_unary_rpc_method_handler(serve, *how)
+        assert handler.unary_unary is not None  # noqa: S101 -- there are no other kinds
+        serve = self._one(method, handler.unary_unary, counted)
+        return grpc.unary_unary_rpc_method_handler(serve, *how)
 
-    def _unary(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
-        def serve(request: Any, context: grpc.ServicerContext) -> Any:
+    def _one(self, method: str, behavior: _Behavior, counted: _Counted) -> _Behavior:
+        def serve(requests: Any, context: grpc.ServicerContext) -> Any:
             with self._call(method, context) as call:
-                call.bytes_in = request.ByteSize()
-                response = behavior(request, context)
+                response = behavior(counted(requests, call), context)
                 call.bytes_out = response.ByteSize()
                 return response
 
         return serve
 
-    def _streaming(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(requests: Iterator[Any], call: Call) -> Iterator[Any]:
-            for request in requests:
-                call.bytes_in += request.ByteSize()
-                yield request
-
-        def serve(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+    def _many(self, method: str, behavior: _Behavior, counted: _Counted) -> _Behavior:
+        def serve(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with self._call(method, context) as call:
                 for response in behavior(counted(requests, call), context):
                     call.bytes_out += response.ByteSize()
@@ -101,7 +100,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         code = "CANCELLED"  # what it is when nothing below says otherwise: the generator was closed
         try:
             self._greet(call, context, metadata)
-            if method in COUNTED:
+            if method in ANSWERING:
                 with self._admission.answering():
                     yield call
             else:
@@ -171,6 +170,17 @@ class CallInterceptor(grpc.ServerInterceptor):
         """Return the id that our front made, or a new one."""
         given = str(metadata.get("x-request-id", ""))
         return given if _UUID4.fullmatch(given) else self._new_id()
+
+
+def _counted_message(request: Any, call: Call) -> Any:
+    call.bytes_in = request.ByteSize()
+    return request
+
+
+def _counted_stream(requests: Iterator[Any], call: Call) -> Iterator[Any]:
+    for request in requests:
+        call.bytes_in += request.ByteSize()
+        yield request
 
 
 def _gone() -> EditError:

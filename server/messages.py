@@ -83,7 +83,7 @@ def edit_response(result: EditResult, *, with_picture: bool) -> pb.EditImageResp
     """Return the answer for `result`; without the picture's bytes where chunks carry them."""
     picture = result.picture
     message = pb.EditImageResponse(
-        create_time=_timestamp(result.created),
+        create_time=timestamp(result.created),
         edit_id=result.id,
         model=result.model,
         image=pb.Image(mime_type=picture.mime_type, data=picture.data if with_picture else b""),
@@ -110,6 +110,12 @@ def edit_response(result: EditResult, *, with_picture: bool) -> pb.EditImageResp
     return message
 
 
+def chunks(data: bytes, piece_bytes: int) -> Iterator[pb.ImageChunk]:
+    """Yield a picture's file in pieces of at most `piece_bytes`."""
+    for start in range(0, len(data), piece_bytes):
+        yield pb.ImageChunk(data=data[start : start + piece_bytes])
+
+
 def partial_image(
     index: int, picture: Picture, transparent: bool, piece_bytes: int
 ) -> Iterator[pb.PartialImage]:
@@ -131,7 +137,7 @@ def model_message(model: Model, routes: tuple[Route, ...]) -> pb.Model:
     """Return what callers see of a model; never a provider or an upstream's name."""
     return pb.Model(
         id=model.alias,
-        create_time=_timestamp(_midnight(model.created)),
+        create_time=timestamp(_midnight(model.created)),
         owned_by=model.brand,
         name=model.name,
         description=model.description,
@@ -162,7 +168,8 @@ def _midnight(day: date) -> int:
     return int(datetime.combine(day, time(), tzinfo=UTC).timestamp()) * 1000
 
 
-def _timestamp(milliseconds: int) -> Timestamp:
+def timestamp(milliseconds: int) -> Timestamp:
+    """Return Unix milliseconds as a message."""
     stamp = Timestamp()
     stamp.FromMilliseconds(milliseconds)
     return stamp

@@ -24,15 +24,17 @@ from server.accounts.store import open_store
 from server.admission import Admission
 from server.catalog import Catalog
 from server.counted_editor import CountedEditor
+from server.detached import Carried
 from server.held_money import HeldMoney
 from server.interceptors import CallInterceptor
 from server.lone_message import LoneMessageInterceptor
 from server.metrics import Metrics
 from server.metrics_page import MetricsPage
 from server.metrics_state import State
+from server.operations import OperationsServicer
 from server.patience import Patience
 from server.providers.registry import PROVIDERS
-from server.servicer import PROGRESS_SECONDS, ImageEditServicer
+from server.servicer import PROGRESS_SECONDS
 from server.settings import Settings
 from server.tls import Certificate
 from server.upstream.attempts import Attempts
@@ -97,6 +99,12 @@ class Service:
             new_id=_new_id,
             results_bytes=settings.results_bytes,
         )
+        carried = Carried(desk.operations)
+
+        def each_second() -> None:
+            desk.ledger.finish_what_is_left()
+            carried.end_cancelled()
+
         longest_edit = max(LONGEST_EDIT_MS, 3 * round(settings.attempt_timeout * 1000))
         self._heart = Heart(
             self._store,
@@ -104,7 +112,7 @@ class Service:
             clock=_now,
             new_id=_new_id,
             hold_ttl_ms=longest_edit,
-            finish=desk.ledger.finish_what_is_left,
+            finish=each_second,
         )
         self._housekeeping = Housekeeping(desk.results, _now)
         catalog = catalog_file.load(settings.catalog, PROVIDERS, settings.provider_keys)
@@ -151,8 +159,14 @@ class Service:
             ],
         )
         image_edit_pb2_grpc.add_ImageEditServicer_to_server(
-            ImageEditServicer(
-                editor, catalog, desk, self.admission, patience, progress_seconds=progress_seconds
+            OperationsServicer(
+                carried,
+                editor,
+                catalog,
+                desk,
+                self.admission,
+                patience=patience,
+                progress_seconds=progress_seconds,
             ),
             self._server,
         )

@@ -64,6 +64,7 @@ CODES: dict[Situation, tuple[grpc.StatusCode, ErrorReason.ValueType]] = {
         ErrorReason.ERROR_REASON_UPSTREAM_ERROR,
     ),
     Situation.CANCELLED: (grpc.StatusCode.CANCELLED, ErrorReason.ERROR_REASON_UPSTREAM_ERROR),
+    Situation.NOT_FOUND: (grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
     Situation.BUG: (grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL_ERROR),
 }
 

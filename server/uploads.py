@@ -17,6 +17,9 @@ MAX_CHUNK_BYTES = 1_048_576
 MAX_CHUNKS = 100_000
 MAX_IMAGES = 64  # far above what any model takes, so that the complaint can name the model's number
 
+Message = pb.StreamEditImageRequest | pb.StartEditImageRequest
+"""They differ in name alone."""
+
 
 class Upload:
     """One upload: collected by one thread, its time watched by another."""
@@ -41,7 +44,7 @@ class Upload:
             raise _bad("data", f"took over {self._patience.upload:g} seconds to arrive")
 
     def collect(
-        self, requests: Iterator[pb.StreamEditImageRequest], left: Callable[[], bool], load: Load
+        self, requests: Iterator[Message], left: Callable[[], bool], load: Load
     ) -> EditRequest:
         """Return the edit; raises `EditError` (BAD_REQUEST, TOO_LARGE) for anything out of order.
 

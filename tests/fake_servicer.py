@@ -141,12 +141,12 @@ class FakeServicer:
         """One handler for each method of the proto."""
         made = {}
         for method in SERVICE.methods:
-            kind = (
-                grpc.stream_stream_rpc_method_handler
-                if method.client_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            behavior = self._streamed if method.client_streaming else self._unary
+            kind, behavior = {
+                (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
+                (False, True): (grpc.unary_stream_rpc_method_handler, self._streamed),
+                (True, False): (grpc.stream_unary_rpc_method_handler, self._collected),
+                (True, True): (grpc.stream_stream_rpc_method_handler, self._streamed),
+            }[method.client_streaming, method.server_streaming]
             made[method.name] = kind(
                 behavior(method.name),
                 GetMessageClass(method.input_type).FromString,
@@ -186,10 +186,23 @@ class FakeServicer:
 
         return serve
 
-    def _streamed(self, name: str) -> Any:
-        def serve(requests: Iterator[Message], context: grpc.ServicerContext) -> Iterator[Any]:
+    def _collected(self, name: str) -> Any:
+        def serve(requests: Iterator[Message], context: grpc.ServicerContext) -> Any:
             recorded, queued = self._next(name, context)
             if queued.read_all:
+                recorded.messages.extend(requests)
+            return self._send(queued, context)
+
+        return serve
+
+    def _streamed(self, name: str) -> Any:
+        def serve(
+            requests: Message | Iterator[Message], context: grpc.ServicerContext
+        ) -> Iterator[Any]:
+            recorded, queued = self._next(name, context)
+            if isinstance(requests, Message):
+                recorded.messages.append(requests)
+            elif queued.read_all:
                 recorded.messages.extend(requests)
             yield from self._send(queued, context)
             if queued.then is not None:

@@ -56,6 +56,8 @@ class Patience:
     seconds: float | None = None
     looks: int | None = None
 
+    def waits_for(self, edit_id: str) -> None: ...
+
     def remaining(self) -> float | None:
         return self.seconds
 

@@ -143,6 +143,8 @@ class Stage:
 class Errand:
     """An edit, and its caller, who leaves when `leave` is called, and has `seconds`."""
 
+    cancels = False
+
     def __init__(self, seconds: float | None = None) -> None:
         self.records: list[AttemptRecord] = []
         self.submitted = self.clear = 0
@@ -164,6 +166,8 @@ class Errand:
         self.clear += 1
 
     def partial(self, file: bytes) -> None: ...
+
+    def waits_for(self, edit_id: str) -> None: ...
 
     def accepted(self, model: str) -> None: ...
 

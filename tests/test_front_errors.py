@@ -54,6 +54,8 @@ TABLE = [
      504, "upstream_error", "upstream_error", None, "false"),
     (Fault(Code.INTERNAL, "INTERNAL_ERROR"),
      500, "api_error", "internal_error", None, "false"),
+    (Fault(Code.NOT_FOUND, "NOT_FOUND"),
+     404, "invalid_request_error", "not_found", None, "false"),
     (Fault(Code.INTERNAL, "UNSPECIFIED"),
      500, "api_error", "internal_error", None, "false"),
 ]  # fmt: skip

@@ -196,6 +196,8 @@ def test_a_caller_that_leaves_stops_waiting(store: Store) -> None:
     gone = threading.Event()
 
     class Leaver:
+        def waits_for(self, edit_id: str) -> None: ...
+
         def remaining(self) -> float | None:
             return 60.0
 

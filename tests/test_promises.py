@@ -16,11 +16,12 @@ from imageedit.v1 import error_reason_pb2
 from imageedit.v1 import image_edit_pb2 as pb
 from sandbox import samples
 from server import uploads
+from server.callers import CHUNK_BYTES
 from server.catalog_file import BUILT_IN, load
 from server.domain import Situation
 from server.patience import Patience
 from server.serve import CALL_MARGIN, MIN_PING_MS
-from server.servicer import CHUNK_BYTES, PROGRESS_SECONDS
+from server.servicer import PROGRESS_SECONDS
 from server.settings import Settings
 from server.status import CODES, reason_name
 from tests.programs import ROOT

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from server.accounts import answers
+from server.accounts import answers, fingerprint
 from server.accounts.arrivals import Arrivals
 from server.accounts.bill import Bill
 from server.accounts.idempotency import Idempotency, Replay, Waiter
 from server.accounts.keys import Key, Keys, may_use
 from server.accounts.ledger import Ending, Ledger, Order
 from server.accounts.limits import Allowance, Limits
+from server.accounts.operations import Operations
 from server.accounts.results import Results
 from server.accounts.store import Store
 from server.accounts.users import Users
@@ -31,6 +32,11 @@ class Ticket:
     request_id: str
     idempotency_key: str | None = None
     retry_count: int = 0
+    detached: bool = False  # whether the edit goes on by itself
+
+    def content(self, asked: str) -> str:
+        """Return what repeats without a key are recognised by; `asked` is the fingerprint."""
+        return fingerprint.detached(asked) if self.detached else asked
 
     @property
     def repeats(self) -> bool:
@@ -46,6 +52,7 @@ class Desk:
     ledger: Ledger
     idempotency: Idempotency
     results: Results
+    operations: Operations
     limits: Limits
     users: Users
     arrivals: Arrivals
@@ -69,6 +76,7 @@ class Desk:
             ledger=Ledger(store, owner=owner, clock=clock, new_id=new_id),
             idempotency=Idempotency(store, results, clock=clock, pause=time.sleep),
             results=results,
+            operations=Operations(store, results, clock),
             limits=limits,
             users=Users(store, clock),
             arrivals=Arrivals(clock),
@@ -122,10 +130,11 @@ class Desk:
             return self.idempotency.by_key(
                 account_id, ticket.idempotency_key, asked, number, waiter
             )
-        if self.arrivals.begins_anew((account_id, asked), waiter.left):
+        content = ticket.content(asked)
+        if self.arrivals.begins_anew((account_id, content), waiter.left):
             return None
         refused = self.arrivals.was_refused(account_id)
-        found = self.idempotency.by_content(account_id, asked, number, waiter, sure=refused)
+        found = self.idempotency.by_content(account_id, content, number, waiter, sure=refused)
         if found is None and refused:
             self.arrivals.came_again(account_id)
         return found
@@ -135,10 +144,11 @@ class Desk:
         if ticket.repeats:
             self.limits.hit(ticket.key)
 
-    def hold(self, ticket: Ticket, order: Order) -> Bill:
+    def hold(self, ticket: Ticket, order: Order, asked: str) -> Bill:
         """Return the bill of a new edit, with its hold taken and its idempotency key claimed.
 
-        Raises `EditError`, and `ClaimTaken` where another request claimed the key meanwhile.
+        `asked` is the request's fingerprint. Raises `EditError`, and `ClaimTaken` where another
+        request claimed the key meanwhile.
         """
 
         def claim(connection: Connection) -> None:
@@ -147,7 +157,7 @@ class Desk:
                     connection,
                     order.account_id,
                     ticket.idempotency_key,
-                    order.fingerprint,
+                    asked,
                     order.edit_id,
                 )
 

@@ -31,6 +31,14 @@ def fingerprint(request: EditRequest) -> str:
     return _digest([json.dumps(asked, sort_keys=True).encode()])
 
 
+def detached(fingerprint: str) -> str:
+    """Return the number of the same request for an edit that goes on by itself.
+
+    Its repeats without a key are such requests alone: a retry of a plain one wants the picture.
+    """
+    return _digest([f"detached {fingerprint}".encode()])
+
+
 def _plain(value: object) -> object:
     """Return `value` as JSON knows it; lists and digests keep neighbours apart."""
     if isinstance(value, File):

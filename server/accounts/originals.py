@@ -30,6 +30,9 @@ _LOOK = select(
 class Waiter(Protocol):
     """Who waits for an original."""
 
+    def waits_for(self, edit_id: str) -> None:
+        """Hear which edit is waited for; what it raises ends the waiting before it began."""
+
     def remaining(self) -> float | None:
         """Return the seconds until the caller's deadline, `None` without one."""
 
@@ -59,7 +62,21 @@ class Replay:
 
 
 class OriginalFailed(EditError):
-    """The error of an original, given to a request that repeats it."""
+    """The error of an original, the edit `edit_id`, given to a request that repeats it."""
+
+    def __init__(
+        self, situation: Situation, message: str, *, field: str | None, edit_id: str
+    ) -> None:
+        super().__init__(situation, message, field=field)
+        self.edit_id = edit_id
+
+
+class Attached(Exception):
+    """What a waiter raises who will not wait: the edit `edit_id` goes on without it."""
+
+    def __init__(self, edit_id: str) -> None:
+        super().__init__(edit_id)
+        self.edit_id = edit_id
 
 
 class Originals:
@@ -76,8 +93,10 @@ class Originals:
         No connection is held meanwhile. Raises `EditError` (CANCELLED, UPSTREAM_TIMEOUT) when the
         waiter left or its time is over before that.
         """
-        pause = FIRST_PAUSE
-        while (original := self._look(edit_id)).state in UNDER_WAY:
+        pause, original = FIRST_PAUSE, self._look(edit_id)
+        if original.state in UNDER_WAY:
+            waiter.waits_for(edit_id)
+        while original.state in UNDER_WAY:
             remaining = waiter.remaining()
             if remaining is not None and remaining <= 0:
                 raise EditError(
@@ -89,6 +108,7 @@ class Originals:
                 raise EditError(Situation.CANCELLED, "The caller left before the edit was done.")
             self._pause(pause if remaining is None else min(pause, remaining))
             pause = min(pause * 2, LAST_PAUSE)
+            original = self._look(edit_id)
         return original
 
     def answer(self, original: Original) -> Replay | None:
@@ -106,6 +126,7 @@ class Originals:
             Situation(original.outcome),
             original.message or "The edit failed; nothing was charged.",
             field=original.field,
+            edit_id=original.id,
         )
 
     def _look(self, edit_id: str) -> Original:

@@ -36,7 +36,9 @@ _CANDIDATE = (
         edits.c.account_id == bindparam("account_id"),
         edits.c.fingerprint == bindparam("fingerprint"),
         edits.c.claims < bindparam("number"),
+        # One that goes on by itself is delivered once its caller knows of it.
         edits.c.state.in_(UNDER_WAY)
+        & (~edits.c.delivered | (edits.c.created >= bindparam("just_now")))
         | (edits.c.ended >= bindparam("oldest")) & _answerable & ~edits.c.delivered
         # A proxy may have swallowed what seems delivered; an SDK then asks again within seconds.
         | (edits.c.ended >= bindparam("just_now")) & _answerable

@@ -109,6 +109,7 @@ edits = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("claims", Integer, nullable=False),  # the highest retry number that was given this edit
     Column("delivered", Boolean, nullable=False),  # the caller has the whole answer
+    Column("wish", String(10)),  # of its caller, apart from the call: NULL cancel forget
     Index(None, "account_id", "fingerprint"),
     Index(None, "state", "owner"),
     Index(None, "key_id", "created"),

@@ -1,4 +1,4 @@
-"""How many requests of a key may wait for an edit that is under way."""
+"""How many requests of a key may wait for an edit that is under way, or carry its picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.domain import EditError, Situation
 
 
 class Waiting:
-    """Counts the repeats that wait, by key: waiting costs a place, so concurrency bounds it too."""
+    """Counts the requests that wait, by key: each costs something, so concurrency bounds it too."""
 
     def __init__(self) -> None:
         self._waiting: Counter[str] = Counter()
@@ -25,7 +25,7 @@ class Waiting:
             if self._waiting[key.id] >= key.concurrency:
                 raise EditError(
                     Situation.LIMITED,
-                    f"This key may have {key.concurrency} repeats waiting at a time.",
+                    f"This key may have {key.concurrency} requests waiting at a time.",
                     retry_after=5,
                 )
             self._waiting[key.id] += 1

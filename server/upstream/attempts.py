@@ -34,8 +34,9 @@ class Attempts:
 
     `routes` are all that may be asked for. `timeout` is what an attempt may take, in seconds,
     `faults` how many in a row open a route's breaker. `cancel_unbilled`: a caller that leaves ends
-    a paid call, where the vendor bills nothing then. `backoff` is about how long the same route is
-    left alone. `clock` returns seconds, `chance` a number from 0 to 1.
+    a paid call, where the vendor bills nothing then; one that `cancels` always does. `backoff` is
+    about how long the same route is left alone. `clock` returns seconds, `chance` a number from 0
+    to 1.
     """
 
     def __init__(
@@ -163,7 +164,8 @@ class Attempts:
     def _attempt(
         self, timeout: float, vendor: Vendor, errand: Errand, caller: Caller
     ) -> Iterator[Attempt]:
-        free_cancel = self._cancel_unbilled and vendor.facts.cancel_stops_billing
+        wanted = self._cancel_unbilled or caller.cancels
+        free_cancel = wanted and vendor.facts.cancel_stops_billing
         hook = errand.submit
         with Attempt(timeout, self._watchdog, on_send=hook, free_cancel=free_cancel) as attempt:
             self._live.add(attempt)

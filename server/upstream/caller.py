@@ -33,6 +33,12 @@ class AttemptRecord:
 class Caller(Protocol):
     """Who waits for an edit."""
 
+    cancels: bool
+    """Whether leaving is the wish to end the edit, and not only to be gone."""
+
+    def waits_for(self, edit_id: str) -> None:
+        """Hear of an edit under way, which this one repeats, before it is waited for."""
+
     def remaining(self) -> float | None:
         """Return the seconds until the caller's deadline, `None` without one."""
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fimageedit/v1/error_reason.proto\x12\x0cimageedit.v1*\xfd\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_API_KEY\x10\x01\x12&\n\"ERROR_REASON_INVALID_REQUEST_ERROR\x10\x02\x12*\n&ERROR_REASON_MODEL_CAPABILITY_MISMATCH\x10\x03\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x04\x12%\n!ERROR_REASON_INSUFFICIENT_CREDITS\x10\x05\x12\'\n#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\x06\x12$\n ERROR_REASON_RATE_LIMIT_EXCEEDED\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_UPSTREAM_ERROR\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_INTERNAL_ERROR\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fimageedit/v1/error_reason.proto\x12\x0cimageedit.v1*\x99\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_API_KEY\x10\x01\x12&\n\"ERROR_REASON_INVALID_REQUEST_ERROR\x10\x02\x12*\n&ERROR_REASON_MODEL_CAPABILITY_MISMATCH\x10\x03\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x04\x12%\n!ERROR_REASON_INSUFFICIENT_CREDITS\x10\x05\x12\'\n#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\x06\x12$\n ERROR_REASON_RATE_LIMIT_EXCEEDED\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_UPSTREAM_ERROR\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_INTERNAL_ERROR\x10\t\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imageedit.v1.error_reason_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=50
-  _globals['_ERRORREASON']._serialized_end=431
+  _globals['_ERRORREASON']._serialized_end=459
 # @@protoc_insertion_point(module_scope)

@@ -77,6 +77,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "INTERNAL_ERROR", "domain": "imageedit.v1"}
     """
+    ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """There is no such operation of this account, or none any more, or it has no
+    picture. Code NOT_FOUND.
+
+        {"reason": "NOT_FOUND", "domain": "imageedit.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Names why a call failed. Every error is a google.rpc.Status with a
@@ -139,5 +145,11 @@ ERROR_REASON_INTERNAL_ERROR: ErrorReason.ValueType  # 9
 """A bug of the gateway. Code INTERNAL.
 
     {"reason": "INTERNAL_ERROR", "domain": "imageedit.v1"}
+"""
+ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 10
+"""There is no such operation of this account, or none any more, or it has no
+picture. Code NOT_FOUND.
+
+    {"reason": "NOT_FOUND", "domain": "imageedit.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -59,6 +59,36 @@ class ImageEditStub:
                 request_serializer=imageedit_dot_v1_dot_image__edit__pb2.StreamEditImageRequest.SerializeToString,
                 response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.StreamEditImageResponse.FromString,
                 _registered_method=True)
+        self.StartEditImage = channel.stream_unary(
+                '/imageedit.v1.ImageEdit/StartEditImage',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.StartEditImageRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.StartEditImageResponse.FromString,
+                _registered_method=True)
+        self.GetOperation = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/GetOperation',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.GetOperationRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.GetOperationResponse.FromString,
+                _registered_method=True)
+        self.WaitOperation = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/WaitOperation',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.WaitOperationRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.WaitOperationResponse.FromString,
+                _registered_method=True)
+        self.CancelOperation = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/CancelOperation',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.CancelOperationRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.CancelOperationResponse.FromString,
+                _registered_method=True)
+        self.DeleteOperation = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/DeleteOperation',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.DeleteOperationRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.DeleteOperationResponse.FromString,
+                _registered_method=True)
+        self.ReadOperationResult = channel.unary_stream(
+                '/imageedit.v1.ImageEdit/ReadOperationResult',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.ReadOperationResultRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.ReadOperationResultResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/imageedit.v1.ImageEdit/ListModels',
                 request_serializer=imageedit_dot_v1_dot_image__edit__pb2.ListModelsRequest.SerializeToString,
@@ -131,6 +161,59 @@ class ImageEditServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartEditImage(self, request_iterator, context):
+        """Starts an edit and returns as soon as its cost is held; the edit goes on by
+        itself, whether its caller stays or leaves. The messages are as those of
+        StreamEditImage. What is refused before anything is held is an error of this
+        call; later failures are the operation's. A repeat, by its idempotency key or
+        as an SDK's retry, returns the operation that it repeats.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOperation(self, request, context):
+        """Returns an operation as it is now. Operations are known to all keys of the
+        account that started them, and kept for 10 minutes after their end, or for 24
+        hours where the edit had an idempotency key; others are NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaitOperation(self, request, context):
+        """Returns an operation once it is done, or as it is when the time is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOperation(self, request, context):
+        """Asks for the end of an operation. One that no upstream has yet is cancelled,
+        within about a second, and nothing is charged. One that an upstream has is
+        paid by now, so it is finished and kept, but where the vendor bills no
+        cancelled calls. Does nothing to one that is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOperation(self, request, context):
+        """Forgets an operation that is done, and its picture. One that is not done is
+        left alone and returned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadOperationResult(self, request, context):
+        """Returns the picture of an operation that succeeded: the facts, then chunks of
+        at most 1 MiB. NOT_FOUND for an operation without a picture.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models that can be routed now. A handful, so not paginated.
         """
@@ -187,6 +270,36 @@ def add_ImageEditServicer_to_server(servicer, server):
                     servicer.StreamEditImage,
                     request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.StreamEditImageRequest.FromString,
                     response_serializer=imageedit_dot_v1_dot_image__edit__pb2.StreamEditImageResponse.SerializeToString,
+            ),
+            'StartEditImage': grpc.stream_unary_rpc_method_handler(
+                    servicer.StartEditImage,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.StartEditImageRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.StartEditImageResponse.SerializeToString,
+            ),
+            'GetOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOperation,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.GetOperationRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.GetOperationResponse.SerializeToString,
+            ),
+            'WaitOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitOperation,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.WaitOperationRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.WaitOperationResponse.SerializeToString,
+            ),
+            'CancelOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOperation,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.CancelOperationRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.CancelOperationResponse.SerializeToString,
+            ),
+            'DeleteOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOperation,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.DeleteOperationRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.DeleteOperationResponse.SerializeToString,
+            ),
+            'ReadOperationResult': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadOperationResult,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.ReadOperationResultRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.ReadOperationResultResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -288,6 +401,168 @@ class ImageEdit:
             '/imageedit.v1.ImageEdit/StreamEditImage',
             imageedit_dot_v1_dot_image__edit__pb2.StreamEditImageRequest.SerializeToString,
             imageedit_dot_v1_dot_image__edit__pb2.StreamEditImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartEditImage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/imageedit.v1.ImageEdit/StartEditImage',
+            imageedit_dot_v1_dot_image__edit__pb2.StartEditImageRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.StartEditImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/GetOperation',
+            imageedit_dot_v1_dot_image__edit__pb2.GetOperationRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.GetOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaitOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/WaitOperation',
+            imageedit_dot_v1_dot_image__edit__pb2.WaitOperationRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.WaitOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/CancelOperation',
+            imageedit_dot_v1_dot_image__edit__pb2.CancelOperationRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.CancelOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/DeleteOperation',
+            imageedit_dot_v1_dot_image__edit__pb2.DeleteOperationRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.DeleteOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadOperationResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/ReadOperationResult',
+            imageedit_dot_v1_dot_image__edit__pb2.ReadOperationResultRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.ReadOperationResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,34 @@ class ImageEditStub:
     the end of the sending side, must come within 30 seconds and the whole upload
     within 300 seconds, else the call ends as INVALID_ARGUMENT.
     """
+    StartEditImage: _grpc.StreamUnaryMultiCallable[_image_edit_pb2.StartEditImageRequest, _image_edit_pb2.StartEditImageResponse]
+    """Starts an edit and returns as soon as its cost is held; the edit goes on by
+    itself, whether its caller stays or leaves. The messages are as those of
+    StreamEditImage. What is refused before anything is held is an error of this
+    call; later failures are the operation's. A repeat, by its idempotency key or
+    as an SDK's retry, returns the operation that it repeats.
+    """
+    GetOperation: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.GetOperationRequest, _image_edit_pb2.GetOperationResponse]
+    """Returns an operation as it is now. Operations are known to all keys of the
+    account that started them, and kept for 10 minutes after their end, or for 24
+    hours where the edit had an idempotency key; others are NOT_FOUND.
+    """
+    WaitOperation: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.WaitOperationRequest, _image_edit_pb2.WaitOperationResponse]
+    """Returns an operation once it is done, or as it is when the time is over."""
+    CancelOperation: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.CancelOperationRequest, _image_edit_pb2.CancelOperationResponse]
+    """Asks for the end of an operation. One that no upstream has yet is cancelled,
+    within about a second, and nothing is charged. One that an upstream has is
+    paid by now, so it is finished and kept, but where the vendor bills no
+    cancelled calls. Does nothing to one that is done.
+    """
+    DeleteOperation: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.DeleteOperationRequest, _image_edit_pb2.DeleteOperationResponse]
+    """Forgets an operation that is done, and its picture. One that is not done is
+    left alone and returned.
+    """
+    ReadOperationResult: _grpc.UnaryStreamMultiCallable[_image_edit_pb2.ReadOperationResultRequest, _image_edit_pb2.ReadOperationResultResponse]
+    """Returns the picture of an operation that succeeded: the facts, then chunks of
+    at most 1 MiB. NOT_FOUND for an operation without a picture.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.ListModelsRequest, _image_edit_pb2.ListModelsResponse]
     """Lists the models that can be routed now. A handful, so not paginated."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.GetModelRequest, _image_edit_pb2.GetModelResponse]
@@ -112,6 +140,34 @@ class ImageEditAsyncStub(ImageEditStub):
     No message is larger than a chunk of 1 MiB plus its frame. The next chunk, or
     the end of the sending side, must come within 30 seconds and the whole upload
     within 300 seconds, else the call ends as INVALID_ARGUMENT.
+    """
+    StartEditImage: _aio.StreamUnaryMultiCallable[_image_edit_pb2.StartEditImageRequest, _image_edit_pb2.StartEditImageResponse]  # type: ignore[assignment]
+    """Starts an edit and returns as soon as its cost is held; the edit goes on by
+    itself, whether its caller stays or leaves. The messages are as those of
+    StreamEditImage. What is refused before anything is held is an error of this
+    call; later failures are the operation's. A repeat, by its idempotency key or
+    as an SDK's retry, returns the operation that it repeats.
+    """
+    GetOperation: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.GetOperationRequest, _image_edit_pb2.GetOperationResponse]  # type: ignore[assignment]
+    """Returns an operation as it is now. Operations are known to all keys of the
+    account that started them, and kept for 10 minutes after their end, or for 24
+    hours where the edit had an idempotency key; others are NOT_FOUND.
+    """
+    WaitOperation: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.WaitOperationRequest, _image_edit_pb2.WaitOperationResponse]  # type: ignore[assignment]
+    """Returns an operation once it is done, or as it is when the time is over."""
+    CancelOperation: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.CancelOperationRequest, _image_edit_pb2.CancelOperationResponse]  # type: ignore[assignment]
+    """Asks for the end of an operation. One that no upstream has yet is cancelled,
+    within about a second, and nothing is charged. One that an upstream has is
+    paid by now, so it is finished and kept, but where the vendor bills no
+    cancelled calls. Does nothing to one that is done.
+    """
+    DeleteOperation: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.DeleteOperationRequest, _image_edit_pb2.DeleteOperationResponse]  # type: ignore[assignment]
+    """Forgets an operation that is done, and its picture. One that is not done is
+    left alone and returned.
+    """
+    ReadOperationResult: _aio.UnaryStreamMultiCallable[_image_edit_pb2.ReadOperationResultRequest, _image_edit_pb2.ReadOperationResultResponse]  # type: ignore[assignment]
+    """Returns the picture of an operation that succeeded: the facts, then chunks of
+    at most 1 MiB. NOT_FOUND for an operation without a picture.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.ListModelsRequest, _image_edit_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that can be routed now. A handful, so not paginated."""
@@ -172,6 +228,70 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         No message is larger than a chunk of 1 MiB plus its frame. The next chunk, or
         the end of the sending side, must come within 30 seconds and the whole upload
         within 300 seconds, else the call ends as INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def StartEditImage(
+        self,
+        request_iterator: _MaybeAsyncIterator[_image_edit_pb2.StartEditImageRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.StartEditImageResponse, _abc.Awaitable[_image_edit_pb2.StartEditImageResponse]]:
+        """Starts an edit and returns as soon as its cost is held; the edit goes on by
+        itself, whether its caller stays or leaves. The messages are as those of
+        StreamEditImage. What is refused before anything is held is an error of this
+        call; later failures are the operation's. A repeat, by its idempotency key or
+        as an SDK's retry, returns the operation that it repeats.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOperation(
+        self,
+        request: _image_edit_pb2.GetOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.GetOperationResponse, _abc.Awaitable[_image_edit_pb2.GetOperationResponse]]:
+        """Returns an operation as it is now. Operations are known to all keys of the
+        account that started them, and kept for 10 minutes after their end, or for 24
+        hours where the edit had an idempotency key; others are NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def WaitOperation(
+        self,
+        request: _image_edit_pb2.WaitOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.WaitOperationResponse, _abc.Awaitable[_image_edit_pb2.WaitOperationResponse]]:
+        """Returns an operation once it is done, or as it is when the time is over."""
+
+    @_abc_1.abstractmethod
+    def CancelOperation(
+        self,
+        request: _image_edit_pb2.CancelOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.CancelOperationResponse, _abc.Awaitable[_image_edit_pb2.CancelOperationResponse]]:
+        """Asks for the end of an operation. One that no upstream has yet is cancelled,
+        within about a second, and nothing is charged. One that an upstream has is
+        paid by now, so it is finished and kept, but where the vendor bills no
+        cancelled calls. Does nothing to one that is done.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteOperation(
+        self,
+        request: _image_edit_pb2.DeleteOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.DeleteOperationResponse, _abc.Awaitable[_image_edit_pb2.DeleteOperationResponse]]:
+        """Forgets an operation that is done, and its picture. One that is not done is
+        left alone and returned.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadOperationResult(
+        self,
+        request: _image_edit_pb2.ReadOperationResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_image_edit_pb2.ReadOperationResultResponse], _abc.AsyncIterator[_image_edit_pb2.ReadOperationResultResponse]]:
+        """Returns the picture of an operation that succeeded: the facts, then chunks of
+        at most 1 MiB. NOT_FOUND for an operation without a picture.
         """
 
     @_abc_1.abstractmethod
