@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway_http import credits as balance
-from gateway_http import edits, errors, estimate, metadata, models, operations
+from gateway_http import edits, errors, estimate, jobs, metadata, models, operations
 from gateway_http.asking import ask
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
@@ -47,6 +47,7 @@ def create_app(
     app.register_blueprint(edits.blueprint(service, settings.attempt_timeout, drain, journal))
     app.register_blueprint(estimate.blueprint(service))
     app.register_blueprint(balance.blueprint(service))
+    app.register_blueprint(jobs.blueprint(service))
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(operations.blueprint(service, drain, metrics.registry))
     _identify(app, new_id)

@@ -8,7 +8,7 @@ from functools import partial
 
 from flask import Blueprint, Request, Response, g, request
 
-from gateway_http import form, metadata, parameters, render
+from gateway_http import form, jobs, metadata, parameters, render
 from gateway_http.arrival import CONFIRM
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
@@ -43,8 +43,11 @@ def blueprint(
             earned = caller.check_key(before_edit=True) if early else {}
             try:
                 _check_idempotency_key(request)
+                as_job = _wants_job(request)
                 with _form(request) as filled:
                     wanted = parameters.read(filled.text)
+                    if as_job:
+                        return _started(caller, wanted, filled)
                     if parameters.streams(filled.text):
                         return _streamed(caller, wanted, filled, journal, held)
                     edited = caller.edit(wanted, filled)
@@ -64,6 +67,15 @@ def blueprint(
             return Response(body, mimetype="application/json", headers=headers)
 
     return routes
+
+
+def _started(caller: Caller, wanted: EditImageRequest, filled: form.Form) -> Response:
+    """Return the edit as a job, which goes on by itself."""
+    if parameters.streams(filled.text):
+        raise form.FormError("stream: a job gives no events; leave out stream or async.", "stream")
+    operation, headers = caller.start(wanted, filled)
+    request.environ[CONFIRM] = partial(caller.confirm, operation.name)
+    return jobs.answer(operation, 202, headers)
 
 
 def _streamed(
@@ -87,6 +99,17 @@ def _streamed(
     headers = stream.open()
     stream.closing.callback(held.pop_all().close)
     return Response(stream, mimetype="text/event-stream", headers=headers)
+
+
+def _wants_job(request: Request) -> bool:
+    """Tell whether the answer is to be a job; raises FormError."""
+    match request.args.getlist("async"):
+        case [] | ["false"]:
+            return False
+        case ["true"]:
+            return True
+        case values:
+            raise form.FormError(f"async must be true or false; got {values[0][:64]!r}.", "async")
 
 
 def _length(request: Request) -> int | None:

@@ -46,11 +46,7 @@ def completed(
     said: dict[str, object] = {}
     if wanted.user:
         said["safety_identifier"] = wanted.user
-    if facts.ignored_parameters:
-        said["ignored_parameters"] = list(facts.ignored_parameters)
-    if facts.HasField("mask_report"):
-        said["mask_method"] = render.mask_method(facts.mask_report)
-        said["mask_drift"] = round(facts.mask_report.drift, 4)
+    said |= render.said(facts)
     if replayed:
         said["idempotent_replayed"] = True
     return _event(

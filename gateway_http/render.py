@@ -10,6 +10,9 @@ import pybase64
 from gateway_http.words import ENUMS, word
 from imageedit.v1 import image_edit_pb2 as pb
 
+JOB = "image_edit.job"
+POLL_AFTER = 2
+"""Seconds after which to look again at a job that is under way."""
 _NANOS = 1_000_000_000
 
 
@@ -57,6 +60,46 @@ def edit_headers(facts: pb.EditImageResponse) -> dict[str, str]:
         headers["x-mask-method"] = mask_method(facts.mask_report)
         headers["x-mask-drift"] = f"{facts.mask_report.drift:.4f}"
     return headers
+
+
+def said(facts: pb.EditImageResponse) -> dict[str, object]:
+    """Return what `edit_headers` tells as members of a document."""
+    members: dict[str, object] = {}
+    if facts.ignored_parameters:
+        members["ignored_parameters"] = list(facts.ignored_parameters)
+    if facts.HasField("mask_report"):
+        members["mask_method"] = mask_method(facts.mask_report)
+        members["mask_drift"] = round(facts.mask_report.drift, 4)
+    return members
+
+
+def job(operation: pb.Operation) -> dict[str, object]:
+    """Return what is told of a job, but for its error."""
+    about, path = operation.metadata, job_url(operation)
+    members: dict[str, object] = {
+        "id": operation.name,
+        "object": JOB,
+        "status": word(pb.OperationState.DESCRIPTOR, about.state, "in_progress"),
+        "created_at": about.create_time.seconds,
+        "model": about.model,
+        "polling_url": path,
+    }
+    if not operation.done:
+        members["poll_after"] = POLL_AFTER
+    else:
+        members["completed_at"] = about.end_time.seconds
+        members["expires_at"] = about.expire_time.seconds
+    if about.cancel_requested:
+        members["cancel_requested"] = True
+    if operation.HasField("response"):
+        facts = operation.response
+        members |= {**described(facts), **said(facts), "content_url": f"{path}/content"}
+    return members
+
+
+def job_url(operation: pb.Operation) -> str:
+    """Return where a job is, as a path: what is in front of us may go by any name."""
+    return f"/v1/jobs/{operation.name}"
 
 
 def mask_method(report: pb.MaskReport) -> str:

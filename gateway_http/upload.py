@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import grpc
 
@@ -22,9 +22,13 @@ from imageedit.v1.image_edit_pb2 import (
     EditImageResponse,
     Image,
     ImageChunk,
+    Operation,
+    StartEditImageRequest,
     StreamEditImageRequest,
     StreamEditImageResponse,
 )
+
+Sent = TypeVar("Sent", StreamEditImageRequest, StartEditImageRequest)
 
 MAX_UNARY = 1_048_576
 """Bytes of pictures up to which one message is cheaper than chunks."""
@@ -102,8 +106,22 @@ class Caller:
         `form` may be closed once the first event came: the service has it whole by then.
         """
         return self._service.images.StreamEditImage(
-            _messages(request, form), timeout=self._timeout, metadata=self._metadata
+            _messages(StreamEditImageRequest, request, form),
+            timeout=self._timeout,
+            metadata=self._metadata,
         )
+
+    def start(self, request: EditImageRequest, form: Form) -> tuple[Operation, dict[str, str]]:
+        """Begin the edit as a job; return it, and headers for the response."""
+        try:
+            response, call = self._service.images.StartEditImage.with_call(
+                _messages(StartEditImageRequest, request, form),
+                timeout=self._timeout,
+                metadata=self._metadata,
+            )
+        except grpc.RpcError as error:
+            raise problem(error) from None
+        return response.operation, to_headers(call.initial_metadata(), call.trailing_metadata())
 
     def confirm(self, edit_id: str) -> None:
         """Say that the client has the answer; neither waits nor fails."""
@@ -153,11 +171,11 @@ def received(facts: EditImageResponse, call: Running) -> Edited:
     return Edited(facts, b"".join(pieces), headers)
 
 
-def _messages(request: EditImageRequest, form: Form) -> Iterator[StreamEditImageRequest]:
-    yield StreamEditImageRequest(parameters=request)
+def _messages(kind: type[Sent], request: EditImageRequest, form: Form) -> Iterator[Sent]:
+    yield kind(parameters=request)
     for index, upload in enumerate(form.images):
         for piece in upload.pieces(CHUNK):
-            yield StreamEditImageRequest(image_chunk=ImageChunk(index=index, data=piece))
+            yield kind(image_chunk=ImageChunk(index=index, data=piece))
     if form.mask is not None:
         for piece in form.mask.pieces(CHUNK):
-            yield StreamEditImageRequest(mask_chunk=ImageChunk(data=piece))
+            yield kind(mask_chunk=ImageChunk(data=piece))

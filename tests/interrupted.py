@@ -99,6 +99,8 @@ def prepared(url: str, edit: Edit, headers: dict[str, str]) -> requests.Prepared
         (name, (None, text)) for name, text in edit.texts().items()
     ]
     files += [("image", ("image.png", data)) for data in edit.images]
+    if edit.mask is not None:
+        files.append(("mask", ("mask.png", edit.mask)))
     request = requests.Request("POST", f"{url}/v1/images/edits", files=files, headers=headers)
     return request.prepare()
 

@@ -145,7 +145,10 @@ def test_the_description_names_what_there_is(front: Front) -> None:
     assert answer.json is not None
     paths = set(answer.json["paths"])
     rules = {rule.rule for rule in front.app.url_map.iter_rules()}
-    assert paths == {rule.replace("<path:alias>", "{brand}/{model}") for rule in rules}
+    assert paths == {
+        rule.replace("<path:alias>", "{brand}/{model}").replace("<job_id>", "{job_id}")
+        for rule in rules
+    }
     schema = answer.json["components"]["schemas"]["EditForm"]["properties"]
     assert set(schema) == FIELDS | {"image", "image[]", "mask"}
     body = answer.json["components"]["schemas"]["EditBody"]["properties"]

@@ -11,11 +11,14 @@ import pytest
 
 from gateway_http import errors as front
 from gateway_http.channel import MEBIBYTE
+from gateway_http.render import POLL_AFTER
 from gateway_http.upload import CHUNK
 from imageedit.v1 import error_reason_pb2
 from imageedit.v1 import image_edit_pb2 as pb
 from sandbox import samples
 from server import uploads
+from server.accounts.operations import State
+from server.accounts.results import KEYED_MS, UNKEYED_MS
 from server.callers import CHUNK_BYTES
 from server.catalog_file import BUILT_IN, load
 from server.domain import Situation
@@ -53,6 +56,17 @@ def test_every_reason_has_a_sample_and_a_row_in_the_readme(reason: str) -> None:
 def test_a_stream_is_never_silent_for_longer_than_is_told() -> None:
     assert f"comes every {PROGRESS_SECONDS:g} seconds" in README
     assert PROGRESS_SECONDS <= 15
+
+
+def test_jobs_are_kept_and_looked_at_as_is_told() -> None:
+    section = README.partition("## Jobs")[2].partition("\n## ")[0]
+    assert f"kept for {UNKEYED_MS // 60_000} minutes" in section
+    assert f"for {KEYED_MS // 3_600_000} hours" in section
+    assert f'"poll_after": {POLL_AFTER}' in section
+    for state in State:
+        assert f"`{state.value}`" in section
+    for method in pb.DESCRIPTOR.services_by_name["ImageEdit"].methods_by_name:
+        assert "Operation" not in method or f"`{method}`" in section
 
 
 def test_both_sides_agree_on_the_chunk() -> None:
