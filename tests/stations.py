@@ -1,4 +1,4 @@
-"""A service and its front as processes on one database; the service dies and comes back."""
+"""A service and its front as processes on one database; either dies and comes back."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.running import eventually
 
 
 class Station:
-    """`python -m server` and `python -m gateway_http`, the second of which outlives the first.
+    """`python -m server` and `python -m gateway_http`, each of which outlives the other.
 
-    `address` is the service's, the same after every start; `url` is the front's.
+    `address` is the service's, the same after every start; `url` is that of the front now.
     """
 
     def __init__(self, database: str, environment: Mapping[str, str], folder: Path) -> None:
@@ -35,9 +35,7 @@ class Station:
         self.spawn()
         self.address = str(self.service.event("listening")["address"])
         self.environment["IMAGEEDIT_GRPC_ADDRESS"] = self.address
-        front = self._run("gateway_http")
-        port = json.loads(front.wait_for('"event":"listening"'))["port"]
-        self.url = f"http://127.0.0.1:{port}"
+        self.start_front()
         return self
 
     def __exit__(
@@ -62,6 +60,18 @@ class Station:
         """End the service by SIGKILL, whatever it does; returns once it is gone."""
         self.service.process.kill()
         self.service.process.wait()
+
+    def start_front(self) -> str:
+        """Start a front, and return where it listens."""
+        self.front = self._run("gateway_http")
+        port = json.loads(self.front.wait_for('"event":"listening"'))["port"]
+        self.url = f"http://127.0.0.1:{port}"
+        return self.url
+
+    def kill_front(self) -> None:
+        """End the front by SIGKILL."""
+        self.front.process.kill()
+        self.front.process.wait()
 
     def _run(self, name: str) -> Program:
         return self._stack.enter_context(
