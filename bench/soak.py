@@ -180,18 +180,21 @@ class Soak:
 
 
 def lost_places(gateway: Running) -> int:
-    """Return how many of the cap's places are refused when as many edits as it has come at once."""
+    """Return how many of the cap's places are refused when as many edits as it has come at once.
+
+    They come with all keys in turn, because the last places are for keys that hold little.
+    """
     sent = form(
         model="openai/gpt-image-1.5",
         prompt="[sandbox echo delay=2]",
         image=encoded(gradient(64, 64), "PNG"),
     )
-    headers = {
-        "Authorization": f"Bearer {gateway.keys[0]}",
-        "Content-Type": sent["content_type"],
-    }
 
-    def one(_: int) -> bool:
+    def one(number: int) -> bool:
+        headers = {
+            "Authorization": f"Bearer {gateway.keys[number % KEYS]}",
+            "Content-Type": sent["content_type"],
+        }
         url = f"{gateway.url}/v1/images/edits"
         return requests.post(url, data=sent["data"], headers=headers, timeout=30).status_code == 503
 

@@ -89,7 +89,7 @@ def test_kills_at_random_moments(
 
 
 def test_a_kill_in_the_middle_of_a_sweep(sandbox: SandboxServer, tmp_path: Path) -> None:
-    orphans = 400
+    orphans = 200
     with ExitStack() as stack:
         store = connect(sqlite_url(tmp_path))
         stack.callback(store.close)
