@@ -111,8 +111,9 @@ pictures: demo $(VENV)/.dev ## Render the pictures of README and docs from edits
 	$(BIN)/python -m sandbox.triptych docs/samples/landscape.png docs/samples/landscape-mask.png edited.png docs/pictures/before-mask-after.png
 	$(BIN)/python -m tests.mask_pictures docs/pictures
 
-samples: $(VENV)/.run ## Render the sample pictures into docs/samples
+samples: $(VENV)/.run ## Render the sample pictures into docs/samples and the playground
 	$(BIN)/python -m sandbox.samples docs/samples
+	$(BIN)/python -m sandbox.samples gateway_http/playground/samples jpg
 
 clean: ## Remove what make made, but not var/ (the database)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .fuzz edited.png

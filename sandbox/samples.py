@@ -1,6 +1,7 @@
-"""`python -m sandbox.samples DIRECTORY`: write the sample pictures and their masks.
+"""`python -m sandbox.samples DIRECTORY [jpg]`: write the sample pictures and their masks.
 
-Masks are in the gateway's convention: opaque where to edit, transparent where to preserve.
+Pictures are PNG, or JPEG for the web. Masks are in the gateway's convention: opaque where to edit,
+transparent where to preserve.
 """
 
 from __future__ import annotations
@@ -17,22 +18,28 @@ Scene = Callable[[], tuple[Image.Image, Image.Image]]  # a picture, and "L" with
 SCENES: Mapping[str, Scene] = {"landscape": landscape.render, "still-life": still_life.render}
 
 
-def write(directory: Path, scenes: Mapping[str, Scene] = SCENES) -> list[Path]:
-    """Write `NAME.png` and `NAME-mask.png` for every scene, and return the paths."""
+JPEG_QUALITY = 86
+
+
+def write(directory: Path, scenes: Mapping[str, Scene] = SCENES, ending: str = "png") -> list[Path]:
+    """Write `NAME.png` (or `NAME.jpg`) and `NAME-mask.png` for every scene; return the paths."""
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, render in scenes.items():
         picture, region = render()
         alpha = region.point([255 if value >= 128 else 0 for value in range(256)])
         mask = Image.merge("LA", (alpha, alpha))
-        for path, image in ((f"{name}.png", picture), (f"{name}-mask.png", mask.convert("RGBA"))):
-            image.save(directory / path, optimize=True)
+        for path, image in (
+            (f"{name}.{ending}", picture),
+            (f"{name}-mask.png", mask.convert("RGBA")),
+        ):
+            image.save(directory / path, optimize=True, quality=JPEG_QUALITY, progressive=True)
             written.append(directory / path)
     return written
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m sandbox.samples DIRECTORY")
-    for written in write(Path(sys.argv[1])):
+    if len(sys.argv) not in {2, 3}:
+        sys.exit("usage: python -m sandbox.samples DIRECTORY [jpg]")
+    for written in write(Path(sys.argv[1]), ending="".join(sys.argv[2:]) or "png"):
         print(written)

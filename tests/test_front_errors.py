@@ -162,7 +162,7 @@ def test_a_service_without_the_call_is_our_bug(fake: FakeServicer, front: Front)
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", "/", 404, None),
+        ("GET", "/nowhere", 404, None),
         ("GET", "/v1/credit", 404, None),
         ("GET", "/v1//models", 404, None),
         ("GET", "/v1/models/", 404, None),
