@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+ROOTS = (ROOT, ROOT / "generated", ROOT / "proto")
+"""Where modules are imported from."""
 
 
 class Program:
@@ -63,7 +65,7 @@ def program(*arguments: str, environment: Mapping[str, str], folder: Path) -> It
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env=kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'generated'}"} | dict(environment),
+        env=kept | {"PYTHONPATH": os.pathsep.join(map(str, ROOTS))} | dict(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
