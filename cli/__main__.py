@@ -24,7 +24,11 @@ COMMANDS = {
     "edit": ("cli.edit", "edit"),
     "models": ("cli.models", "models"),
     "demo": ("cli.demo", "demo"),
+    "completion": ("cli.completion", "completion"),
 }
+
+
+INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -42,12 +46,20 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; Ctrl-C ends it with the code that shells give to an interrupted one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
 
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 not done, 2 wrong usage, 3 request not usable, 4 key not valid,"
-    " 5 no credit, 6 busy or limited, 7 upstream failed, 8 gateway not reachable.",
+    " 5 no credit, 6 busy or limited, 7 upstream failed, 8 gateway not reachable, 130 interrupted.",
 )
 @click.version_option(package_name="imageedit-gateway")
 def main() -> None:

@@ -1,10 +1,10 @@
-"""The HTTP client of the command: requests to the gateway, and how its errors end the command."""
+"""The HTTP client of the command: requests to the gateway, and what its refusals mean."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 import requests
@@ -15,6 +15,11 @@ UNREACHABLE = 8
 # Longer than an attempt may take, so that the gateway's own answer comes first.
 READ_TIMEOUT = 900.0
 CONNECT_TIMEOUT = 10.0
+HINTS = {
+    401: "Make a key by `imageedit keys create --name me --credits 10.00`, and give it by --key or"
+    " IMAGEEDIT_KEY.",
+    402: "Add credit by `imageedit credits add KEY_ID 10.00`; `imageedit keys list` shows the id.",
+}
 
 url_option = click.option(
     "--url",
@@ -24,6 +29,18 @@ url_option = click.option(
     show_envvar=True,
     help="Where the gateway is.",
 )
+
+
+class Refused(click.ClickException):
+    """The gateway's refusal, or its absence; ends the command with its message and exit code.
+
+    `error` is the error object of the answer, `None` where there was no answer.
+    """
+
+    def __init__(self, message: str, code: int, error: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click's own do so, too
+        self.error = error or {"message": message, "type": "unreachable"}
 
 
 class Upload(io.BytesIO):
@@ -41,42 +58,62 @@ class Upload(io.BytesIO):
 
 
 def call(
-    method: str, url: str, headers: dict[str, str] | None = None, data: Upload | None = None
+    method: str,
+    url: str,
+    headers: dict[str, str] | None = None,
+    data: Upload | None = None,
+    *,
+    stream: bool = False,
 ) -> requests.Response:
-    """Return the gateway's answer if it is a success, else end the command with its message."""
+    """Return the gateway's answer if it is a success, else raise `Refused`.
+
+    With `stream` its body is still to be read.
+    """
     try:
         answer = requests.request(
             method,
             url,
             headers=headers or {},
             data=data,
+            stream=stream,
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
         )
-    except requests.RequestException as error:
-        end(
-            f"The gateway at {url} can't be reached ({type(error).__name__})."
-            " Start one with `imageedit serve`, or name another with --url.",
-            UNREACHABLE,
-        )
-    if not answer.ok:
-        end(_message(answer), EXIT_CODES.get(answer.status_code, _by_class(answer.status_code)))
-    return answer
+        if answer.ok:
+            return answer
+        error = _error(answer)
+    except requests.RequestException as failure:
+        raise unreachable(url, failure) from None
+    raise refusal(error, answer.status_code, answer.headers)
 
 
-def end(message: str, code: int) -> NoReturn:
-    """End the command with a message on standard error and an exit code."""
-    click.echo(f"Error: {message}", err=True)
-    raise click.exceptions.Exit(code)
+def refusal(error: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> Refused:
+    """Return the refusal of an error object that came with a status and headers."""
+    param = error.get("param")
+    facts = [f'field "{param}"'] if param else []
+    facts += [f"HTTP {status}", f"request {headers.get('x-request-id', 'none')}"]
+    words = [f"{error['message']} ({', '.join(facts)})"]
+    if status in HINTS:
+        words.append(HINTS[status])
+    elif param == "model":
+        words.append("`imageedit models` lists what can be used.")
+    elif "retry-after" in headers:
+        words.append(f"It may be tried again in {headers['retry-after']} s.")
+    code = EXIT_CODES.get(status, 7 if status >= 500 else 3)
+    return Refused("\n".join(words), code, error)
 
 
-def _by_class(status: int) -> int:
-    return 7 if status >= 500 else 3
+def unreachable(url: str, failure: Exception) -> Refused:
+    """Return what to say of a connection that failed."""
+    return Refused(
+        f"The gateway at {url} can't be reached ({type(failure).__name__}). Is it running?"
+        " Start one with `imageedit serve`, or name another with --url.",
+        UNREACHABLE,
+    )
 
 
-def _message(answer: requests.Response) -> str:
+def _error(answer: requests.Response) -> Mapping[str, Any]:
     try:
-        message = answer.json()["error"]["message"]
+        error = answer.json()["error"]
+        return {**error, "message": str(error["message"])}
     except (ValueError, KeyError, TypeError):
-        message = "The answer is not one of this gateway's."
-    request_id = answer.headers.get("x-request-id", "none")
-    return f"{message} (HTTP {answer.status_code}, request {request_id})"
+        return {"message": "The answer is not one of this gateway's.", "type": "unknown"}

@@ -42,7 +42,7 @@ def demo(context: click.Context, *, output: Path, model: str | None) -> None:
                 image=picture.image,
                 prompt=PROMPT,
                 mask=picture.mask,
-                model=model or stack.model(),
+                models=(model or stack.model(),),
                 output=output,
                 key=secret,
                 url=stack.url,

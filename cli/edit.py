@@ -1,33 +1,42 @@
-"""`imageedit edit`: one edit through the gateway's HTTP front, with progress."""
+"""`imageedit edit`: edits through the gateway's HTTP front, by one model or several at once."""
 
 from __future__ import annotations
 
-import base64
 import json
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
-from urllib3.filepost import encode_multipart_formdata
 
-from cli.client import Upload, call, url_option
+from cli.client import Refused, url_option
+from cli.edit_price import most
+from cli.one_edit import Edit, Edited
+from cli.progress import Progress
+from cli.saved import beside, output_format, save
+from cli.several_edits import Ended, Preview, Sent, perform_all
 
-PASSED_ON = ("size", "quality", "background", "output_format", "mask_fidelity", "mask_convention")
+PASSED_ON = ("size", "quality", "background", "mask_fidelity", "mask_convention")
+TICK_SECONDS = 0.5
+PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("image", type=PICTURE)
 @click.argument("prompt")
 @click.option(
     "--mask",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Where to edit: opaque (or white) is edited, transparent (or black) preserved.",
+    type=PICTURE,
+    help="Where to edit: opaque (or white) is edited, transparent (or black) preserved."
+    " `imageedit mask` makes one.",
 )
-@click.option("--model", default="openai/gpt-image-2", show_default=True, help="brand/model")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=["openai/gpt-image-2"],
+    show_default=True,
+    help="brand/model; several times for several at once, each into a file with its name.",
+)
 @click.option(
     "-o",
     "--output",
@@ -43,137 +52,128 @@ PASSED_ON = ("size", "quality", "background", "output_format", "mask_fidelity", 
 @click.option("--background", type=click.Choice(["transparent", "opaque", "auto"]))
 @click.option("--mask-fidelity", type=click.Choice(["exact", "hint"]))
 @click.option("--mask-convention", type=click.Choice(["opaque", "transparent", "luminance"]))
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@click.option(
+    "--stream", is_flag=True, help="Save partial pictures on the way, as OUTPUT.partial-0.png …"
+)
+@click.option("--open", "show", is_flag=True, help="Show the result as the desktop shows pictures.")
+@click.option("--json", "as_json", is_flag=True, help="The facts as one JSON document on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors.")
 @click.option("--dry-run", is_flag=True, help="Only print what the edit costs at the most.")
 def edit(
     *,
     image: Path,
     prompt: str,
     mask: Path | None,
-    model: str,
+    models: tuple[str, ...],
     output: Path | None,
     key: str,
     url: str,
+    stream: bool,
+    show: bool,
+    as_json: bool,
     quiet: bool,
     dry_run: bool,
     **options: str | None,
 ) -> None:
     """Edit the picture IMAGE as PROMPT says and save the result.
 
+    With several models the exit code is that of the first that failed.
+
     \b
     imageedit edit photo.jpg "make it snow" -o snow.png
     imageedit edit photo.png "a red boat" --mask lake.png --model qwen/qwen-image-edit -o boat.webp
+    imageedit edit photo.png "at night" --model openai/gpt-image-2 --model qwen/qwen-image-edit \\
+      -o night.png
     imageedit edit photo.png "a red boat" --quality low --dry-run
     """
+    models = tuple(dict.fromkeys(models))
     if dry_run:
-        priced = {"model": model, "prompt": prompt, "images": 1, "mask": mask is not None}
-        priced |= {name: value for name in ("size", "quality") if (value := options[name])}
-        priced |= {"image_size": size} if (size := _size(image)) else {}
-        click.echo(f"at most ${_most(url, key, priced)}")
+        prices = {
+            model: most(url, key, model, prompt, image, masked=mask is not None, **options)
+            for model in models
+        }
+        _tell_prices(prices, as_json=as_json)
         return
     if output is None:
         raise click.MissingParameter(param_hint="'-o' / '--output'", param_type="option")
-    options["output_format"] = _output_format(output)
-    if not output.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    fields: dict[str, str | tuple[str, bytes]] = {"model": model, "prompt": prompt}
+    fields: dict[str, str | tuple[str, bytes]] = {"prompt": prompt}
+    fields["output_format"] = output_format(output)
     fields |= {name: value for name in PASSED_ON if (value := options.get(name)) is not None}
     fields["image"] = (image.name, image.read_bytes())
     if mask is not None:
         fields["mask"] = (mask.name, mask.read_bytes())
-    body, content_type = encode_multipart_formdata(fields)
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
-    with _progress(len(body), quiet=quiet) as progress:
-        upload = Upload(body, progress.uploaded)
-        answer = call("POST", f"{url.rstrip('/')}/v1/images/edits", headers, upload)
-    document = answer.json()
-    picture = base64.b64decode(document["data"][0]["b64_json"])
-    temporary = output.with_name(output.name + ".part")
-    temporary.write_bytes(picture)
-    temporary.replace(output)
-    if not quiet:
-        unaligned = answer.headers.get("x-mask-method", "").endswith(";unaligned")
-        ignored = answer.headers.get("x-ignored-parameters")
-        drift = answer.headers.get("x-mask-drift")
-        click.echo(
-            f"saved {output}: {document['size']} {document['output_format']},"
-            f" {len(picture):,} bytes, ${document['usage']['cost']}"
-            + (f", mask drift {drift}" if drift else "")
-            + ("; the model changed the framing: the mask protects nothing" * unaligned)
-            + (f"; the model ignored {ignored}" if ignored else ""),
-            err=True,
-        )
+    outputs = {model: beside(output, model) if len(models) > 1 else output for model in models}
+    edits = {model: Edit(url, key, {"model": model, **fields}, stream) for model in models}
+    told = _run(edits, outputs, quiet=quiet)
+    if as_json:
+        results = [told[model][1] for model in models]
+        click.echo(json.dumps({"results": results}, indent=2, ensure_ascii=False))
+    if show:
+        for model in models:
+            if told[model][0] == 0:
+                click.launch(str(outputs[model]))
+    failed = [told[model][0] for model in models if told[model][0]]
+    if failed:
+        raise click.exceptions.Exit(failed[0])
 
 
-def _most(url: str, key: str, priced: dict[str, object]) -> str:
-    """Return what an edit costs at the most in US dollars, exact; no picture is sent."""
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    upload = Upload(json.dumps(priced).encode(), lambda _count: None)
-    answer = call("POST", f"{url.rstrip('/')}/v1/images/edits/estimate", headers, upload)
-    return str(answer.json(parse_float=str, parse_int=str)["max_cost"])
+def _run(
+    edits: dict[str, Edit], outputs: dict[str, Path], *, quiet: bool
+) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Do all edits and save what comes; return of each its exit code and its facts for JSON."""
+    told = {}
+    partials: dict[str, list[str]] = {model: [] for model in edits}
+    with Progress(len(edits), shown=not quiet) as progress:
+        for event in perform_all(edits, TICK_SECONDS):
+            match event:
+                case None:
+                    progress.show()
+                case Sent(model, count, total):
+                    progress.sent(model, count, total)
+                case Preview(model, index, picture):
+                    path = beside(outputs[model], f"partial-{index}")
+                    save(path, picture)
+                    partials[model].append(str(path))
+                case Ended(model, outcome):
+                    progress.done()
+                    progress.clear()
+                    if isinstance(outcome, Refused):
+                        name = f"{model}: " if len(edits) > 1 else ""
+                        click.echo(f"Error: {name}{outcome.message}", err=True)
+                        told[model] = outcome.exit_code, {"model": model, "error": outcome.error}
+                        continue
+                    save(outputs[model], outcome.picture)
+                    if not quiet:
+                        click.echo(f"saved {outputs[model]}: {_line(outcome)}", err=True)
+                    saved = {"output": str(outputs[model]), "partials": partials[model]}
+                    told[model] = 0, outcome.facts | saved
+    return told
 
 
-def _size(image: Path) -> str | None:
-    """Return a picture's "WIDTHxHEIGHT", `None` for a file that the service will complain about."""
-    # Slow to import, and rarely asked.
-    from server.imaging.bad_picture import BadPicture  # noqa: PLC0415
-    from server.imaging.decode import measure  # noqa: PLC0415
-
-    try:
-        file = measure(image.read_bytes(), sys.maxsize)
-    except BadPicture:
-        return None
-    width, height = file.upright_size
-    return f"{width}x{height}"
-
-
-def _output_format(output: Path) -> str:
-    formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-    chosen = formats.get(output.suffix.lower())
-    if chosen is None:
-        raise click.BadParameter("must end in .png, .jpg or .webp", param_hint="--output")
-    return chosen
+def _line(edited: Edited) -> str:
+    """Return in one line what came, what it cost, and how long it took."""
+    facts = edited.facts
+    words = [
+        f"{facts['size']} {facts['output_format']}",
+        f"{facts['bytes']:,} bytes",
+        f"${facts['cost']}",
+        f"{facts['seconds']:.1f} s",
+    ]
+    if facts["mask_drift"] is not None:
+        words.append(f"mask drift {facts['mask_drift']}")
+    line = ", ".join(words)
+    if (facts["mask_method"] or "").endswith(";unaligned"):
+        line += "; the model changed the framing: the mask protects nothing"
+    if facts["ignored_parameters"]:
+        line += f"; the model ignored {', '.join(facts['ignored_parameters'])}"
+    return line
 
 
-class _Progress:
-    """Tells on standard error how the upload goes and how long the answer takes."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        self._total = total
-        self._sent = 0
-        self._shown = shown
-        self._started = time.monotonic()
-        self._done = threading.Event()
-
-    def uploaded(self, count: int) -> None:
-        """Count bytes that left."""
-        self._sent += count
-        if self._sent < self._total:
-            self._show(f"uploading {self._sent * 100 // self._total:3} %")
-
-    def tick(self) -> None:
-        """Show the seconds until done; runs in a thread of its own."""
-        while not self._done.wait(0.5):
-            if self._sent >= self._total:
-                self._show(f"waiting for the model, {time.monotonic() - self._started:.0f} s")
-
-    def finish(self) -> None:
-        """End the ticking and clear the line."""
-        self._done.set()
-        self._show("")
-
-    def _show(self, text: str) -> None:
-        if self._shown:
-            click.echo(f"\r{text:<40}\r{text}", nl=False, err=True)
-
-
-@contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[_Progress]:
-    progress = _Progress(total, shown=not quiet and sys.stderr.isatty())
-    ticking = threading.Thread(target=progress.tick, daemon=True)
-    ticking.start()
-    try:
-        yield progress
-    finally:
-        progress.finish()
-        ticking.join()
+def _tell_prices(prices: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        results = [{"model": model, "max_cost": price} for model, price in prices.items()]
+        click.echo(json.dumps({"results": results}, indent=2))
+        return
+    for model, price in prices.items():
+        name = f"{model}: " if len(prices) > 1 else ""
+        click.echo(f"{name}at most ${price}")
