@@ -22,6 +22,7 @@ COMMANDS = {
     "usage": ("cli.usage", "usage"),
     "migrate": ("cli.migrate", "migrate"),
     "edit": ("cli.edit", "edit"),
+    "mask": ("cli.mask", "mask"),
     "models": ("cli.models", "models"),
     "demo": ("cli.demo", "demo"),
     "completion": ("cli.completion", "completion"),
@@ -69,6 +70,7 @@ def main() -> None:
     Start everything, without any provider key:   imageedit serve
     Make a key:                                   imageedit keys create --name me
     Edit a picture:                               imageedit edit photo.png "at night" -o night.png
+    Make a mask:                                  imageedit mask photo.png -o mask.png --bright 200
     """
 
 

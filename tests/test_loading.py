@@ -18,6 +18,7 @@ SPARED = {
     "server.__main__": {"alembic", "mako", "redis"},
     "cli.edit": {"sqlalchemy", "server", "sandbox"},
     "cli.models": {"sqlalchemy", "server", "sandbox", "prometheus_client"},
+    "cli.mask": {"PIL", "requests", "sqlalchemy", "sandbox"},
     "cli.keys": {"alembic", "requests", "sandbox"},
 }
 
