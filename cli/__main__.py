@@ -24,6 +24,7 @@ COMMANDS = {
     "edit": ("cli.edit", "edit"),
     "mask": ("cli.mask", "mask"),
     "models": ("cli.models", "models"),
+    "doctor": ("cli.doctor", "doctor"),
     "demo": ("cli.demo", "demo"),
     "completion": ("cli.completion", "completion"),
 }

@@ -1,0 +1,1 @@
+"""What `imageedit doctor` looks at; each module finds out about one thing."""
