@@ -16,7 +16,8 @@ class Admission:
     """Caps on held edits, on uploads being received and on pictures' bytes; each fair between keys.
 
     Over a cap, and while draining, what asks is refused at once: nothing ever waits here. There are
-    as many uploads as edits, apart from them, so that stalled ones leave room for the others.
+    as many uploads as edits, apart from them, so that stalled ones leave room for the others, and
+    as many calls that wait for an edit to end.
     Bytes are shared by the same rule as places: a few edits of 100 MB need no more places than
     small ones, and would shut out every other key.
     """
@@ -24,6 +25,7 @@ class Admission:
     def __init__(self, capacity: int, max_bytes: int) -> None:
         self._edits = FairShare(capacity)
         self._uploads = FairShare(capacity)
+        self._waits = FairShare(capacity)
         self._bytes = FairShare(max_bytes)
         self._answering = 0
         self._draining = False
@@ -75,6 +77,15 @@ class Admission:
             yield
 
     @contextmanager
+    def wait(self, key: str) -> Iterator[None]:
+        """Hold a place for a call that waits for an edit, or carries a finished one's picture.
+
+        Raises `EditError` (UPSTREAM_BUSY) when there is none. A drain refuses no such call.
+        """
+        with self._taken(self._waits, key, "has as many callers as it can", drained=True):
+            yield
+
+    @contextmanager
     def load(self, key: str) -> Iterator[Load]:
         """Yield where the bytes of one edit's pictures are counted; they are free at the end."""
         load = Load(self, key)
@@ -90,9 +101,12 @@ class Admission:
                 raise full("has as many pictures as it can hold")
 
     @contextmanager
-    def _taken(self, share: FairShare, key: str, problem: str) -> Iterator[None]:
+    def _taken(
+        self, share: FairShare, key: str, problem: str, *, drained: bool = False
+    ) -> Iterator[None]:
+        """Hold a place of `share` for `key`; `drained`: also while draining."""
         with self._changed:
-            if self._draining:
+            if self._draining and not drained:
                 raise leaving()
             if not share.take(key):
                 raise full(problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import grpc
 
 from imageedit.v1 import image_edit_pb2 as pb
 from server import messages
+from server.accounts.keys import Key
 from server.accounts.operations import Operation
 from server.accounts.originals import FIRST_PAUSE, LAST_PAUSE, Attached, OriginalFailed
 from server.answers_servicer import key_of, ticket_of
@@ -68,7 +70,7 @@ class OperationsServicer(EditsServicer):
         if request.HasField("timeout"):
             seconds = min(seconds, request.timeout.ToNanoseconds() / 1e9)
         until, pause = time.monotonic() + seconds, FIRST_PAUSE
-        with self._desk.waiting.place(key_of(current.get())):
+        with self._waiting(key_of(current.get())):
             while (operation := self._find(request.name)).ended is None:
                 left = until - time.monotonic()
                 if left <= 0 or not context.is_active():
@@ -104,13 +106,18 @@ class OperationsServicer(EditsServicer):
         """Return the picture of an operation that succeeded."""
         del context
         key = key_of(current.get())
-        # Each has a picture in memory, so their number is bounded as that of edits is.
-        with self._desk.waiting.place(key):
+        with self._waiting(key):
             result = self._desk.operations.picture(key.account_id, request.name)
             facts = messages.edit_response(result, with_picture=False)
             yield pb.ReadOperationResultResponse(result=facts)
             for chunk in messages.chunks(result.picture.data, CHUNK_BYTES):
                 yield pb.ReadOperationResultResponse(result_chunk=chunk)
+
+    @contextmanager
+    def _waiting(self, key: Key) -> Iterator[None]:
+        """Bound what holds a thread, and maybe a picture, for long: by key, and in all."""
+        with self._desk.waiting.place(key), self._admission.wait(key.id):
+            yield
 
     def _find(self, name: str) -> Operation:
         return self._desk.operations.get(key_of(current.get()).account_id, name)

@@ -141,8 +141,9 @@ class Service:
             max_pixels=settings.max_pixels,
         )
         self._server = grpc.server(
-            # As many uploads as edits may be here, so whatever they do, some threads are left.
-            ThreadPoolExecutor(2 * settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
+            # As many uploads as edits may be here, and as many calls that wait for edits, so
+            # whatever they do, some threads are left.
+            ThreadPoolExecutor(3 * settings.max_edits + SPARE_THREADS, thread_name_prefix="rpc"),
             interceptors=[
                 LoneMessageInterceptor(self._watchdog, patience.chunk),
                 CallInterceptor(desk, self.admission, metrics, _new_id),

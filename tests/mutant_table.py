@@ -286,4 +286,59 @@ MUTANTS: dict[str, Mutant] = {
         "pass",
         ("tests/test_imaging_paste_back.py::test_not_one_pixel_outside_the_mask_is_changed",),
     ),
+    # Jobs.
+    "a job is its account's own": Mutant(
+        "server/accounts/operations.py",
+        'edits.c.account_id == bindparam("of_account")',
+        'edits.c.account_id != bindparam("of_account", "")',
+        ("tests/test_operation_states.py", "-k", "accounts_own and sqlite"),
+    ),
+    "a job's result ends with its time": Mutant(
+        "server/accounts/operations.py",
+        "expires is not None and expires <= self._clock()",
+        "False",
+        ("tests/test_operation_states.py", "-k", "kept_as_long and sqlite"),
+    ),
+    "only what ended is forgotten": Mutant(
+        "server/accounts/operations.py",
+        "where(_its, ~_live)",
+        "where(_its)",
+        ("tests/test_operation_states.py", "-k", "only_what_ended and sqlite"),
+    ),
+    "a repeat of a start waits for nothing": Mutant(
+        "server/detached.py",
+        "raise Attached(edit_id)",
+        "pass",
+        ("tests/test_jobs.py::test_a_repeat_by_key_gives_the_same_job",),
+    ),
+    "retries of jobs and of plain edits are apart": Mutant(
+        "server/accounts/desk.py",
+        "return fingerprint.detached(asked) if self.detached else asked",
+        "return asked",
+        ("tests/test_jobs.py::test_retries_of_jobs_and_of_plain_edits_do_not_meet",),
+    ),
+    "a job whose id arrived is delivered": Mutant(
+        "server/accounts/retries.py",
+        '(~edits.c.delivered | (edits.c.created >= bindparam("just_now")))',
+        '(edits.c.created >= bindparam("just_now") - 10**9)',
+        ("tests/test_jobs.py::test_a_job_whose_id_arrived_is_no_original_of_a_later_retry",),
+    ),
+    "a wish for the end is heard in every service": Mutant(
+        "server/serve.py",
+        "carried.end_cancelled()",
+        "pass",
+        ("tests/test_jobs.py", "-k", "another_service_on_the_database"),
+    ),
+    "a wish for the end closes a call that costs nothing then": Mutant(
+        "server/upstream/attempts.py",
+        "self._cancel_unbilled or caller.cancels",
+        "self._cancel_unbilled",
+        ("tests/test_jobs.py", "-k", "bills_no_cancelled_call"),
+    ),
+    "a failed job leaves no picture in memory": Mutant(
+        "server/servicer.py",
+        "caller.forget(error)",
+        "pass",
+        ("tests/test_jobs.py", "-k", "no_picture_stays"),
+    ),
 }

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from sandbox.server import SandboxServer
 from server.accounts.operations import Operations
 from server.accounts.results import KEYED_MS, UNKEYED_MS
+from server.accounts.schema import edits
 from server.domain import EditRequest
 from tests.customers import ONE, RETRY, Customer, customer
 from tests.edits import Edit, told_by_http
@@ -30,7 +32,8 @@ from tests.sdk_pictures import MASK, MODEL, PHOTO, SIZE, assert_inverted_in_the_
 
 DIRECT, FREE = MODEL, "openai/gpt-image-2"  # OpenAI bills what we leave, OpenRouter does not
 OF_FREE = replace(ONE, billable=0)
-SLOW = "[sandbox delay=0.8]"
+SLOW = "[sandbox delay=2]"  # still under way when the next request comes
+QUICK = "[sandbox delay=0.3]"
 COMMON = {"id", "object", "status", "created_at", "model", "polling_url"}
 WAITING = COMMON | {"poll_after"}
 OVER = COMMON | {"completed_at", "expires_at"}
@@ -138,8 +141,11 @@ def test_a_job_that_fails(
     param: str | None,
     says: str,
 ) -> None:
-    job_id = jobs.start(edit(who, words))
+    started = jobs.post(edit(who, words))
+    job_id = started.json()["id"]
     told = jobs.ended(job_id)
+    left = [answer.headers["X-RateLimit-Remaining"] for answer in (started, jobs.get(job_id))]
+    assert left[0] == left[1], "looking counts for no limit"
     assert (told["status"], told.keys()) == ("failed", OVER | {"error"})
     message = told["error"].pop("message")
     assert says in message
@@ -238,11 +244,11 @@ def test_a_plain_edit_that_a_proxy_cut_goes_on_as_a_job(
     sandbox: SandboxServer, who: Customer, jobs: Jobs
 ) -> None:
     cut = threading.Thread(
-        target=jobs.post, args=(edit(who, SLOW), ""), kwargs={"Idempotency_Key": "k"}
+        target=jobs.post, args=(edit(who, QUICK), ""), kwargs={"Idempotency_Key": "k"}
     )
     cut.start()
     assert eventually(lambda: len(who._rows()) == 1)
-    job_id = jobs.start(edit(who, SLOW), Idempotency_Key="k")
+    job_id = jobs.start(edit(who, QUICK), Idempotency_Key="k")
     assert jobs.ended(job_id)["status"] == "succeeded"
     cut.join()
     assert who.tally(sandbox) == ONE
@@ -252,21 +258,36 @@ def test_an_automatic_retry_gives_the_same_job(
     sandbox: SandboxServer, who: Customer, jobs: Jobs
 ) -> None:
     # Whoever was cut off before the answer has the service start it all the same.
-    first = jobs.start(edit(who, SLOW))
-    again = jobs.post(edit(who, SLOW), **RETRY)
+    first = jobs.start(edit(who, QUICK))
+    again = jobs.post(edit(who, QUICK), **RETRY)
     assert (again.status_code, again.json()["id"]) == (202, first)
     assert again.headers["idempotent-replayed"] == "true"
     jobs.ended(first)
     assert who.tally(sandbox) == ONE
-    parallel = jobs.start(edit(who, SLOW))
+    parallel = jobs.start(edit(who, QUICK))
     assert parallel != first, "first attempts are never merged"
+
+
+def test_a_job_whose_id_arrived_is_no_original_of_a_later_retry(
+    sandbox: SandboxServer, gateway: Gateway, who: Customer, jobs: Jobs
+) -> None:
+    job_id = jobs.start(edit(who, SLOW))
+    assert eventually(lambda: who._rows()[0].delivered), "the front says so"
+    with gateway.store.write() as connection:  # as if it had begun long before the retry
+        of_it = update(edits).where(edits.c.id == job_id)
+        connection.execute(of_it.values(created=edits.c.created - 60_000))
+    later = jobs.post(edit(who, SLOW), **RETRY)
+    assert later.json()["id"] != job_id
+    jobs.ended(job_id)
+    jobs.ended(later.json()["id"])
+    assert who.tally(sandbox).submissions == 2
 
 
 def test_retries_of_jobs_and_of_plain_edits_do_not_meet(
     sandbox: SandboxServer, who: Customer, jobs: Jobs
 ) -> None:
-    job_id = jobs.start(edit(who, SLOW))
-    plain = jobs.post(edit(who, SLOW), query="", **RETRY)
+    job_id = jobs.start(edit(who, QUICK))
+    plain = jobs.post(edit(who, QUICK), query="", **RETRY)
     assert (plain.status_code, "idempotent-replayed" in plain.headers) == (200, False)
     jobs.ended(job_id)
     assert who.tally(sandbox).submissions == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,7 +21,7 @@ from tests.pictures import decoded
 from tests.running import CHUNK, Gateway, stream_messages
 from tests.sdk_pictures import MODEL
 
-SLOW = "[sandbox delay=0.6]"
+SLOW = "[sandbox delay=1.5]"  # still under way when the next call comes
 
 
 @pytest.fixture
@@ -162,6 +163,24 @@ def test_as_many_wait_or_read_as_the_key_may_have_edits(gateway: Gateway) -> Non
                 assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert operations.ask("GetOperation", done.name) == done
         assert operations.read(done.name)
+
+
+def test_calls_that_wait_leave_threads_to_the_others(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    environment = sandbox.environment() | {"IMAGEEDIT_MAX_EDITS": "1"}
+    with Gateway(environment, tmp_path) as gateway, gateway.stub() as stub:
+        operations = Operations(stub, customer(gateway))
+        done = operations.wait(operations.start().name)
+        with gateway.service.admission.wait("another key"):
+            for ask in (operations.wait, operations.read):
+                with pytest.raises(grpc.RpcError) as caught:
+                    ask(done.name)
+                told = told_by_grpc(caught.value)
+                assert (told.grpc, told.retry_after) == ("UNAVAILABLE", 5)
+            assert operations.ask("GetOperation", done.name) == done
+        gateway.service.admission.drain(0)
+        assert operations.read(done.name), "a drain lets what is there be fetched"
 
 
 def assert_not_found(ask: Any) -> None:
