@@ -113,12 +113,16 @@ class Caller:
 
     def start(self, request: EditImageRequest, form: Form) -> tuple[Operation, dict[str, str]]:
         """Begin the edit as a job; return it, and headers for the response."""
+        call = self._service.images.StartEditImage.future(
+            _messages(StartEditImageRequest, request, form),
+            timeout=self._timeout,
+            metadata=self._metadata,
+        )
         try:
-            response, call = self._service.images.StartEditImage.with_call(
-                _messages(StartEditImageRequest, request, form),
-                timeout=self._timeout,
-                metadata=self._metadata,
-            )
+            with self.while_waiting(call.cancel):
+                response = call.result()
+        except grpc.FutureCancelledError:
+            raise errors.gone() from None
         except grpc.RpcError as error:
             raise problem(error) from None
         return response.operation, to_headers(call.initial_metadata(), call.trailing_metadata())

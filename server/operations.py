@@ -51,6 +51,8 @@ class OperationsServicer(EditsServicer):
             except (Attached, OriginalFailed) as repeated:
                 edit_id = repeated.edit_id
             context.set_trailing_metadata(REPLAYED)
+        elif not context.is_active():
+            caller.leave()  # nobody can be told its id, so it ends unless it is paid by now
         call.facts |= {"edit_id": edit_id, "replayed": edit_id != call.request_id}
         operation = self._desk.operations.get(key.account_id, edit_id)
         return pb.StartEditImageResponse(operation=operation_message(operation))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import grpc
@@ -11,7 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from imageedit.v1 import image_edit_pb2 as pb
 from tests.fake_servicer import LIMITS, FakeServicer, Fault, serving
-from tests.front_running import KEY, PNG, Front, edited, form, in_process
+from tests.front_running import KEY, PNG, Front, edited, form, in_process, listening
+from tests.running import eventually
+from tests.wire import client, edit
 
 NAME = "7d8c0a52-6f0e-4f5e-9d0c-0c5d1b0a9e11"
 PATH = f"/v1/jobs/{NAME}"
@@ -143,6 +146,20 @@ def test_a_start_is_a_202_that_says_where_to_look(fake: FakeServicer, front: Fro
     assert (first.parameters.seed, chunk.image_chunk.data) == (7, PNG)
     assert call.metadata["idempotency-key"] == "k"
     assert call.metadata["x-request-id"] == answer.headers["x-request-id"]
+
+
+def test_a_client_that_hangs_up_before_it_is_told_ends_the_call(fake: FakeServicer) -> None:
+    release = Event()
+    started = pb.StartEditImageResponse(operation=RUNNING)
+    call = fake.queue("StartEditImage", started, hold=release)
+    with listening(fake) as running, client(running.address) as connection:
+        connection.sendall(edit().replace(b"/edits ", b"/edits?async=true ", 1))
+        assert call.asked.wait(10)
+        connection.close()
+        assert call.ended.wait(5)
+        release.set()
+        assert eventually(lambda: bool(running.log))
+    assert [line["status"] for line in running.log] == [499]
 
 
 def test_async_false_is_a_plain_edit(fake: FakeServicer, front: Front) -> None:

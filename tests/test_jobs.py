@@ -13,25 +13,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 import requests
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from imageedit.v1 import image_edit_pb2 as pb
 from sandbox.server import SandboxServer
 from server.accounts.operations import Operations
 from server.accounts.results import KEYED_MS, UNKEYED_MS
 from server.accounts.schema import edits
 from server.domain import EditRequest
 from tests.customers import ONE, RETRY, Customer, customer
-from tests.edits import Edit, told_by_http
+from tests.edits import Edit, message, told_by_http
+from tests.impatient_proxy import impatient
 from tests.job_calls import UNDER_WAY, Jobs
 from tests.paid_keys import now
 from tests.pictures import decoded
 from tests.running import Gateway, eventually
-from tests.sdk_pictures import MASK, MODEL, PHOTO, SIZE, assert_inverted_in_the_box
+from tests.sdk_pictures import MASK, MODEL, PHOTO, SIZE, assert_inverted, assert_inverted_in_the_box
 
 DIRECT, FREE = MODEL, "openai/gpt-image-2"  # OpenAI bills what we leave, OpenRouter does not
 OF_FREE = replace(ONE, billable=0)
+PROXY_PATIENCE = 1.0  # seconds without a byte; SLOW is twice that
 SLOW = "[sandbox delay=2]"  # still under way when the next request comes
 QUICK = "[sandbox delay=0.3]"
 COMMON = {"id", "object", "status", "created_at", "model", "polling_url"}
@@ -107,6 +111,27 @@ def test_the_whole_life_of_a_job(
     again = jobs.post(wanted, Idempotency_Key="mine")
     assert (again.status_code, "done and paid" in again.text) == (400, True)
     assert who.tally(sandbox) == OF_FREE
+
+
+def test_openais_sdk_behind_a_proxy_that_cuts_plain_edits(
+    sandbox: SandboxServer, who: Customer, jobs: Jobs
+) -> None:
+    prompt = who.prompt(SLOW)
+    with (
+        impatient(jobs.url, PROXY_PATIENCE) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=who.key, max_retries=0) as client,
+    ):
+        raw = client.images.with_raw_response.edit(
+            model=MODEL, image=PHOTO, prompt=prompt, extra_query={"async": "true"}
+        )
+        assert raw.status_code == 202
+        behind = Jobs(url, who.key)
+        job_id = raw.http_response.json()["id"]
+        assert behind.ended(job_id)["status"] == "succeeded"
+        assert_inverted(behind.content(job_id).content)
+        assert who.tally(sandbox) == ONE
+        with pytest.raises(openai.APIConnectionError):
+            client.images.edit(model=MODEL, image=PHOTO, prompt=prompt)
 
 
 def test_a_json_body_starts_a_job_too(who: Customer, jobs: Jobs) -> None:
@@ -341,6 +366,24 @@ def test_another_service_on_the_database_cancels_within_a_second_or_two(unsent: 
     elsewhere = Operations(unsent.store, unsent.service.desk.results, now)
     assert elsewhere.cancel(unsent.account_id, job_id).cancel_requested
     assert jobs.ended(job_id, 4)["status"] == "cancelled"
+
+
+def test_one_whose_id_nobody_can_be_told_ends_unless_it_is_paid(unsent: Gateway) -> None:
+    wanted = message(Edit(), inline=False)
+    messages = [
+        pb.StartEditImageRequest(parameters=wanted),
+        pb.StartEditImageRequest(image_chunk=pb.ImageChunk(data=PHOTO)),
+    ]
+    admission = unsent.service.admission
+    with unsent.stub() as stub, unsent.store.write():  # nothing can be held meanwhile
+        call = stub.StartEditImage.future(iter(messages), metadata=unsent.metadata, timeout=20)
+        assert eventually(lambda: admission.held == 1)
+        call.cancel()
+        time.sleep(0.3)  # until the service has heard
+    assert eventually(lambda: admission.held == 0)
+    with unsent.store.read() as connection:
+        row = connection.execute(select(edits.c.state, edits.c.outcome)).one()
+    assert tuple(row) == ("voided", "cancelled")
 
 
 def test_what_is_paid_by_now_is_finished_and_kept(

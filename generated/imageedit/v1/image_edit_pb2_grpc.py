@@ -163,8 +163,8 @@ class ImageEditServicer:
 
     def StartEditImage(self, request_iterator, context):
         """Starts an edit and returns as soon as its cost is held; the edit goes on by
-        itself, whether its caller stays or leaves. The messages are as those of
-        StreamEditImage. What is refused before anything is held is an error of this
+        itself. A caller that leaves before that answer ends it, unless an upstream
+        has it. The messages are as those of StreamEditImage. What is refused before anything is held is an error of this
         call; later failures are the operation's. A repeat, by its idempotency key or
         as an SDK's retry, returns the operation that it repeats.
         """

@@ -64,8 +64,8 @@ class ImageEditStub:
     """
     StartEditImage: _grpc.StreamUnaryMultiCallable[_image_edit_pb2.StartEditImageRequest, _image_edit_pb2.StartEditImageResponse]
     """Starts an edit and returns as soon as its cost is held; the edit goes on by
-    itself, whether its caller stays or leaves. The messages are as those of
-    StreamEditImage. What is refused before anything is held is an error of this
+    itself. A caller that leaves before that answer ends it, unless an upstream
+    has it. The messages are as those of StreamEditImage. What is refused before anything is held is an error of this
     call; later failures are the operation's. A repeat, by its idempotency key or
     as an SDK's retry, returns the operation that it repeats.
     """
@@ -143,8 +143,8 @@ class ImageEditAsyncStub(ImageEditStub):
     """
     StartEditImage: _aio.StreamUnaryMultiCallable[_image_edit_pb2.StartEditImageRequest, _image_edit_pb2.StartEditImageResponse]  # type: ignore[assignment]
     """Starts an edit and returns as soon as its cost is held; the edit goes on by
-    itself, whether its caller stays or leaves. The messages are as those of
-    StreamEditImage. What is refused before anything is held is an error of this
+    itself. A caller that leaves before that answer ends it, unless an upstream
+    has it. The messages are as those of StreamEditImage. What is refused before anything is held is an error of this
     call; later failures are the operation's. A repeat, by its idempotency key or
     as an SDK's retry, returns the operation that it repeats.
     """
@@ -237,8 +237,8 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_image_edit_pb2.StartEditImageResponse, _abc.Awaitable[_image_edit_pb2.StartEditImageResponse]]:
         """Starts an edit and returns as soon as its cost is held; the edit goes on by
-        itself, whether its caller stays or leaves. The messages are as those of
-        StreamEditImage. What is refused before anything is held is an error of this
+        itself. A caller that leaves before that answer ends it, unless an upstream
+        has it. The messages are as those of StreamEditImage. What is refused before anything is held is an error of this
         call; later failures are the operation's. A repeat, by its idempotency key or
         as an SDK's retry, returns the operation that it repeats.
         """
