@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fuzz mutants soak gen fresh lint format types contracts breaking golden pictures samples clean
+.PHONY: help run demo test examples check fuzz mutants soak gen fresh lint format types contracts breaking golden pictures samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
 WORKERS ?= auto
@@ -61,8 +61,13 @@ test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: fresh lint types contracts breaking test ## Run everything that CI runs
+	$(MAKE) --no-print-directory examples
 	$(MAKE) --no-print-directory mutants
 	$(MAKE) --no-print-directory fuzz FUZZ="multipart picture"
+
+# Apart from the tests: compiling for Go takes a minute.
+examples: $(VENV)/.dev ## Run the examples of docs/examples, those in Go too
+	IMAGEEDIT_TEST_EXAMPLES=1 $(BIN)/python -m pytest -q tests/test_examples.py
 
 fuzz: $(VENV)/.dev ## Search for bytes that do what nothing may do
 	PYTHONPATH=generated $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)

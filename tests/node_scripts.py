@@ -24,14 +24,19 @@ class NotThere(Exception):
 
 def node_script(name: str, folder: Path) -> Path:
     """Return the path of a copy in `folder` of the script that can be run; raises NotThere."""
+    (folder / "node_modules").symlink_to(node_modules())
+    return Path(shutil.copy(NODE_FOLDER / name, folder))
+
+
+def node_modules() -> Path:
+    """Return the folder of the packages for a Node that is recent enough; raises NotThere."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise NotThere(f"{program} is not installed")
     asked = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
     if int(asked.stdout.lstrip("v").partition(".")[0]) < OLDEST_NODE:
         raise NotThere(f"node {asked.stdout.strip()} is too old: {OLDEST_NODE} is needed")
-    (folder / "node_modules").symlink_to(_packages() / "node_modules")
-    return Path(shutil.copy(NODE_FOLDER / name, folder))
+    return _packages() / "node_modules"
 
 
 def _packages() -> Path:

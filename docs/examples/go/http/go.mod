@@ -1,0 +1,3 @@
+module imageedit.example/http
+
+go 1.19
