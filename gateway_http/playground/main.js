@@ -1,0 +1,227 @@
+// The playground: puts its parts together, and says what an edit will cost and what became of it.
+
+import { bindMaskBar } from "./maskbar.js";
+import { credits, estimate } from "./client.js";
+import { Code } from "./code.js";
+import { Comparison } from "./compare.js";
+import { $, make } from "./element.js";
+import { History } from "./history.js";
+import { readKey } from "./key.js";
+import { askForKey, bindKeyBox } from "./keybox.js";
+import { ModelList } from "./models.js";
+import { bindIntake } from "./intake.js";
+import { maskFile, save } from "./pictures.js";
+import { PictureSet } from "./pictureset.js";
+import { dollars, seconds } from "./prices.js";
+import { advice } from "./problems.js";
+import { Run } from "./run.js";
+import { Stage } from "./stage.js";
+
+const PATIENCE = 350; // milliseconds after the last change before the price is asked for
+const FIELDS = ["size", "quality", "background", "output_format", "output_compression", "input_fidelity", "mask_fidelity", "seed"];
+
+const stage = new Stage($("canvas"));
+const pictures = new PictureSet(stage, pictured);
+const models = new ModelList($("models"), changed);
+const code = new Code();
+const comparison = new Comparison();
+const history = new History({ select: show, again, nameOf: (alias) => models.models.get(alias)?.name ?? alias });
+const maskBar = bindMaskBar(stage, pictures, changed, told);
+let selected = 0; // pixels of the mask
+let asking = null;
+let timer = 0;
+
+/** Return the text fields that are filled in. */
+function fields() {
+  const given = FIELDS.map((name) => [name, $(name).value.trim()]).filter(([, value]) => value);
+  // Only a mask has a fidelity.
+  return Object.fromEntries(given.filter(([name]) => name !== "mask_fidelity" || selected));
+}
+
+/** Return what is asked of a model, as in snippets.js. */
+function order(model) {
+  const images = pictures.names.length ? pictures.names : ["photo.png"];
+  const mask = selected ? `${images[0].replace(/\.[^.]*$/, "")}-mask.png` : null;
+  const partialImages = models.models.get(model)?.supported_parameters.includes("partial_images")
+    ? Number($("partial_images").value)
+    : 0;
+  const base = new URL("v1", document.baseURI).href;
+  return { base, model, prompt: $("prompt").value, fields: fields(), images, mask, partialImages };
+}
+
+/** Show all that follows from what is asked for. */
+function changed() {
+  selected = pictures.mask?.selected ?? 0;
+  const picked = models.picked;
+  maskBar.tell(selected);
+  $("others").hidden = !pictures.images.length || (pictures.images.length === 1 && models.mostImages < 2);
+  $("run").textContent = picked.length > 1 ? `Run on ${picked.length} models` : "Run";
+  $("ignored").textContent = models.ignored(Object.keys(fields()).filter((name) => name !== "mask_fidelity")).join(" ");
+  if (picked.length) {
+    const shown = order(picked[0]);
+    code.show({ ...shown, prompt: shown.prompt || "make it a sunset" });
+  }
+  clearTimeout(timer);
+  timer = setTimeout(price, PATIENCE);
+}
+
+function pictured() {
+  const [first] = pictures.images;
+  const { width, height } = first.bitmap;
+  $("picture-facts").textContent = `${first.name} · ${width}×${height}`;
+  $("problem").hidden = true;
+  changed();
+}
+
+function told(text) {
+  $("told").textContent = text;
+}
+
+/** Ask what the edit costs at the most, with every model that is picked. */
+async function price() {
+  asking?.abort();
+  const picked = models.picked;
+  if (!picked.length) return void ($("estimate").textContent = "Pick a model.");
+  if (!readKey()) return void ($("estimate").textContent = "Add your key to see what it costs.");
+  asking = new AbortController();
+  const { signal } = asking;
+  const { size, quality } = fields();
+  const [first] = pictures.images;
+  const question = {
+    prompt: $("prompt").value || "x",
+    size,
+    quality,
+    images: Math.max(1, pictures.images.length),
+    mask: selected > 0,
+    image_size: first ? `${first.bitmap.width}x${first.bitmap.height}` : undefined,
+  };
+  try {
+    for (const alias of models.models.keys()) if (!picked.includes(alias)) models.tell(alias, null);
+    const costs = await Promise.all(picked.map((model) => estimate({ model, ...question }, signal)));
+    picked.forEach((alias, index) => models.tell(alias, costs[index]));
+    $("estimate").textContent = `At most ${dollars(costs.reduce((sum, cost) => sum + cost, 0))}`;
+    const { balance, held } = await credits(signal);
+    $("credit").textContent = `${dollars(balance - held)} left`;
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    $("estimate").textContent = advice(error)[0];
+    $("credit").textContent = "";
+  }
+}
+
+/** Return why nothing can be run yet, or "". */
+function lacking() {
+  if (!pictures.images.length) return "Choose a picture first: drop or paste one, or take a sample.";
+  if (!$("prompt").value.trim()) return "Say in the prompt what shall change.";
+  if (!models.picked.length) return "Pick a model.";
+  if (pictures.images.length > models.mostImages) {
+    return `A model that is picked takes ${models.mostImages} picture(s): remove some, or pick another.`;
+  }
+  if (!$("size").checkValidity()) return "Size must be WIDTHxHEIGHT, such as 1024x1024, or auto.";
+  if (!readKey()) return "Add your key: “make run” and “imageedit serve --trial-key” print one.";
+  return "";
+}
+
+async function runAll() {
+  const lack = lacking();
+  if (lack) {
+    complain(lack);
+    if (!readKey() && lack.startsWith("Add your key")) askForKey();
+    return;
+  }
+  const sources = {
+    images: pictures.images.map(({ blob }) => blob),
+    mask: selected ? await maskFile(pictures.mask) : null,
+    before: pictures.images[0].bitmap,
+  };
+  const batch = models.picked.map((model) => new Run(order(model), sources));
+  start(batch);
+}
+
+function again(run) {
+  const key = run.problem?.isSafeToRepeat ? run.idempotencyKey : undefined;
+  start([new Run(run.order, run.sources, key)]);
+}
+
+function start(batch) {
+  $("problem").hidden = true;
+  $("results").hidden = false;
+  for (const run of batch.toReversed()) history.add(run);
+  history.select(batch[0]);
+  $("cancel").hidden = false;
+  $("results").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  told(batch.length > 1 ? `${batch.length} edits are under way.` : "The edit is under way.");
+  for (const run of batch) run.go().finally(() => ended(run, batch));
+}
+
+function ended(run, batch) {
+  $("cancel").hidden = history.running.length === 0;
+  const name = models.models.get(run.order.model)?.name ?? run.order.model;
+  if (run.state === "done") {
+    told(`${name}: done in ${seconds(run.elapsed)}, ${dollars(run.facts.usage.cost)}.`);
+    const first = batch.find(({ state }) => state === "done") === run;
+    if (first && batch.includes(history.selected) && history.selected.state !== "running") history.select(run);
+  }
+  if (run.state === "cancelled") told(`${name}: cancelled. What the vendor had begun may be charged.`);
+  if (run.problem) complain(...lines(run.problem));
+  price();
+}
+
+function lines(problem) {
+  const [what, next] = advice(problem);
+  const id = problem.requestId ? [`Request ${problem.requestId}`] : [];
+  return [`${what}. ${next}`, problem.message, ...id];
+}
+
+function complain(...texts) {
+  $("problem").replaceChildren(...texts.map((text) => make("p", {}, text)));
+  $("problem").hidden = false;
+}
+
+/** Show a run at large, as far as it is. */
+function show(run) {
+  $("shown").hidden = false;
+  comparison.show(run);
+  $("save-result").disabled = $("go-on").disabled = run.state !== "done";
+  const { facts } = run;
+  const rows = { Model: run.order.model, Prompt: run.order.prompt };
+  if (facts) {
+    Object.assign(rows, {
+      Cost: dollars(facts.usage.cost),
+      Time: seconds(run.elapsed),
+      Size: `${facts.size} ${facts.output_format}`,
+      "Mask method": facts.mask_method,
+      Drift: facts.mask_drift === undefined ? undefined : `${facts.mask_drift} outside the mask, by the model itself`,
+      Ignored: facts.ignored_parameters?.join(", "),
+      "Request id": facts.requestId,
+    });
+  }
+  const given = Object.entries(rows).filter(([, value]) => value !== undefined && value !== "");
+  $("facts").replaceChildren(
+    ...given.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", { className: "number" }, value))),
+  );
+}
+
+$("order").addEventListener("submit", (event) => {
+  event.preventDefault();
+  runAll();
+});
+$("order").addEventListener("input", (event) => {
+  if (!event.target.closest("#key-box, #compare, .tools, .numbers")) changed();
+});
+$("prompt").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) runAll();
+});
+$("cancel").addEventListener("click", () => history.running.forEach((run) => run.cancel()));
+$("save-result").addEventListener("click", () => save(history.selected.picture, history.selected.fileName));
+$("go-on").addEventListener("click", async () => {
+  const { picture, fileName } = history.selected;
+  await pictures.take([new File([picture], fileName, { type: picture.type })]);
+  $("main").scrollIntoView();
+});
+bindKeyBox(() => {
+  $("problem").hidden = true;
+  price();
+});
+bindIntake(pictures, complain);
+models.load().catch((problem) => complain(...lines(problem)));
