@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
@@ -62,16 +61,16 @@ def console(chrome: Chrome) -> list[str]:
     return [entry["message"] for entry in chrome.get_log("browser") if entry["level"] in levels]
 
 
-def hosts(chrome: Chrome) -> set[str]:
-    """Return the hosts (with port) of all that was asked since the last look."""
-    asked = set()
+def asked(chrome: Chrome) -> list[str]:
+    """Return the addresses of all that was asked since the last look."""
+    found = []
     for entry in chrome.get_log("performance"):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
-            address = urlsplit(message["params"]["request"]["url"])
-            if address.scheme not in {"data", "blob", "chrome"}:
-                asked.add(address.netloc)
-    return asked
+            url = message["params"]["request"]["url"]
+            if not url.startswith(("data:", "blob:", "chrome:")):
+                found.append(url)
+    return found
 
 
 def look(chrome: Chrome, *, dark: bool = False, phone: bool = False) -> None:

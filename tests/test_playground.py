@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from PIL import Image, ImageChops
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser import browser, console, hosts, look
+from tests.browser import asked, browser, console, look
 from tests.node_scripts import NotThere, node_packages
 from tests.paid_keys import paid_key
 from tests.pictures import decoded, encoded, smooth
 from tests.playground_page import Playground
+from tests.programs import ROOT
 from tests.running import Gateway, eventually
 
 SIZE = (480, 320)
@@ -56,7 +58,10 @@ def page(chrome: Chrome, gateway: Gateway, picture: Path) -> Iterator[Playground
     page.load(picture)
     yield page
     assert console(chrome) == []
-    assert hosts(chrome) <= {gateway.url.removeprefix("http://")}
+    addresses = asked(chrome)
+    assert f"{gateway.url}/" in addresses
+    assert all(one.startswith(f"{gateway.url}/") for one in addresses)
+    assert gateway.key not in "".join(addresses)
 
 
 def download(page: Playground, selector: str, folder: Path) -> Path:
@@ -152,22 +157,68 @@ def _saved(folder: Path, image: Image.Image) -> str:
     return str(path)
 
 
-def test_several_models_side_by_side_and_one_cancelled(page: Playground) -> None:
+DROP = """
+const [name, kind, done] = arguments;
+const canvas = Object.assign(document.createElement("canvas"), {width: 300, height: 260});
+canvas.toBlob((blob) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([blob], name, {type: blob.type}));
+  const options = {bubbles: true, cancelable: true, dataTransfer: carried, clipboardData: carried};
+  const event = kind === "paste" ? new ClipboardEvent(kind, options) : new DragEvent(kind, options);
+  document.getElementById("drop").dispatchEvent(event);
+  done();
+});
+"""
+
+
+def test_pictures_come_by_sample_drop_and_paste(page: Playground) -> None:
+    page.open()
+    page.click("[data-sample=landscape]")
+    page.wait(lambda: page.text("#picture-facts") == "landscape.jpg · 1536×1024")
+    for kind in ("drop", "paste"):
+        page.chrome.execute_async_script(DROP, f"{kind}.png", kind)
+        page.wait(lambda kind=kind: page.text("#picture-facts") == f"{kind}.png · 300×260")
+    # More pictures where the model takes them, and words where it does not.
+    page.click("#others button")
+    page.find("#picture-file").send_keys(str(ROOT / "docs" / "samples" / "still-life.png"))
+    page.wait(lambda: "still-life.png" in page.text("#others"))
+    assert "image[]" in page.text("#code")
+    page.pick(OTHER)
+    page.describe("sepia")
+    page.click("#run")
+    page.wait(lambda: "remove some" in page.text("#problem"))
+    assert page.states() == []
+
+
+def test_several_models_side_by_side(page: Playground) -> None:
     page.pick("openai/gpt-image-1.5", OTHER)
     page.describe("sepia")
     page.run(number=2)
     told = [card.text.split("\n")[-1] for card in page.all(".run")]
     assert all("$0.0" in one and " s" in one for one in told)
-    page.pick("openai/gpt-image-1.5")
-    page.describe("sepia [sandbox delay=20]")
-    page.click("#run")
-    page.wait(lambda: page.states()[0] == "running")
-    page.click("#cancel")
-    page.wait(lambda: page.states() == ["cancelled", "done", "done"])
-    assert "cancelled" in page.text("#told")
     # The history is there to go back to.
-    page.click(".run:last-child .pick")
-    assert page.facts()["Model"] in {"openai/gpt-image-1.5", OTHER}
+    for card in page.all(".run .pick"):
+        card.click()
+        assert page.facts()["Model"] in {"openai/gpt-image-1.5", OTHER}
+    page.click("#go-on")
+    page.wait(lambda: page.text("#picture-facts").startswith("edited-"))
+
+
+def test_a_cancelled_edit_that_runs_again_is_paid_once(page: Playground, gateway: Gateway) -> None:
+    key = paid_key(gateway.store)[1]
+    page.use_key(key)
+    page.pick("openai/gpt-image-1.5")
+    page.describe("sepia [sandbox gap=0.8]")
+    page.click("#run")
+    page.wait(lambda: "preview" in page.text(".run .told"))
+    page.click("#cancel")
+    page.wait(lambda: page.states() == ["cancelled"])
+    page.click(".run .actions button")
+    page.wait(lambda: page.states() == ["done", "cancelled"])
+    authorization = {"authorization": f"Bearer {key}"}
+    spent = requests.get(f"{gateway.url}/v1/credits", headers=authorization, timeout=9).json()
+    assert float(page.facts()["Cost"].lstrip("$")) == round(spent["spent"], 4) > 0
+    assert spent["held"] == 0
 
 
 def test_problems_say_what_to_do(page: Playground, gateway: Gateway) -> None:

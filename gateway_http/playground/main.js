@@ -1,15 +1,16 @@
 // The playground: puts its parts together, and says what an edit will cost and what became of it.
 
-import { bindMaskBar } from "./maskbar.js";
-import { credits, estimate } from "./client.js";
 import { Code } from "./code.js";
 import { Comparison } from "./compare.js";
+import { Cost } from "./cost.js";
 import { $, make } from "./element.js";
+import { tellFacts } from "./facts.js";
 import { History } from "./history.js";
+import { bindIntake } from "./intake.js";
 import { readKey } from "./key.js";
 import { askForKey, bindKeyBox } from "./keybox.js";
+import { bindMaskBar } from "./maskbar.js";
 import { ModelList } from "./models.js";
-import { bindIntake } from "./intake.js";
 import { maskFile, save } from "./pictures.js";
 import { PictureSet } from "./pictureset.js";
 import { dollars, seconds } from "./prices.js";
@@ -17,19 +18,17 @@ import { advice } from "./problems.js";
 import { Run } from "./run.js";
 import { Stage } from "./stage.js";
 
-const PATIENCE = 350; // milliseconds after the last change before the price is asked for
 const FIELDS = ["size", "quality", "background", "output_format", "output_compression", "input_fidelity", "mask_fidelity", "seed"];
 
 const stage = new Stage($("canvas"));
 const pictures = new PictureSet(stage, pictured);
 const models = new ModelList($("models"), changed);
+const cost = new Cost(models);
 const code = new Code();
 const comparison = new Comparison();
 const history = new History({ select: show, again, nameOf: (alias) => models.models.get(alias)?.name ?? alias });
 const maskBar = bindMaskBar(stage, pictures, changed, told);
 let selected = 0; // pixels of the mask
-let asking = null;
-let timer = 0;
 
 /** Return the text fields that are filled in. */
 function fields() {
@@ -61,8 +60,7 @@ function changed() {
     const shown = order(picked[0]);
     code.show({ ...shown, prompt: shown.prompt || "make it a sunset" });
   }
-  clearTimeout(timer);
-  timer = setTimeout(price, PATIENCE);
+  cost.ask(question());
 }
 
 function pictured() {
@@ -77,17 +75,11 @@ function told(text) {
   $("told").textContent = text;
 }
 
-/** Ask what the edit costs at the most, with every model that is picked. */
-async function price() {
-  asking?.abort();
-  const picked = models.picked;
-  if (!picked.length) return void ($("estimate").textContent = "Pick a model.");
-  if (!readKey()) return void ($("estimate").textContent = "Add your key to see what it costs.");
-  asking = new AbortController();
-  const { signal } = asking;
+/** Return what an estimate is asked about. */
+function question() {
   const { size, quality } = fields();
   const [first] = pictures.images;
-  const question = {
+  return {
     prompt: $("prompt").value || "x",
     size,
     quality,
@@ -95,18 +87,6 @@ async function price() {
     mask: selected > 0,
     image_size: first ? `${first.bitmap.width}x${first.bitmap.height}` : undefined,
   };
-  try {
-    for (const alias of models.models.keys()) if (!picked.includes(alias)) models.tell(alias, null);
-    const costs = await Promise.all(picked.map((model) => estimate({ model, ...question }, signal)));
-    picked.forEach((alias, index) => models.tell(alias, costs[index]));
-    $("estimate").textContent = `At most ${dollars(costs.reduce((sum, cost) => sum + cost, 0))}`;
-    const { balance, held } = await credits(signal);
-    $("credit").textContent = `${dollars(balance - held)} left`;
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    $("estimate").textContent = advice(error)[0];
-    $("credit").textContent = "";
-  }
 }
 
 /** Return why nothing can be run yet, or "". */
@@ -139,7 +119,9 @@ async function runAll() {
 }
 
 function again(run) {
-  const key = run.problem?.isSafeToRepeat ? run.idempotencyKey : undefined;
+  // Under its own key what was finished meanwhile comes back, and is not paid twice.
+  const same = run.state === "cancelled" || run.problem?.isSafeToRepeat;
+  const key = same ? run.idempotencyKey : undefined;
   start([new Run(run.order, run.sources, key)]);
 }
 
@@ -164,7 +146,7 @@ function ended(run, batch) {
   }
   if (run.state === "cancelled") told(`${name}: cancelled. What the vendor had begun may be charged.`);
   if (run.problem) complain(...lines(run.problem));
-  price();
+  cost.balance();
 }
 
 function lines(problem) {
@@ -182,24 +164,8 @@ function complain(...texts) {
 function show(run) {
   $("shown").hidden = false;
   comparison.show(run);
+  tellFacts(run);
   $("save-result").disabled = $("go-on").disabled = run.state !== "done";
-  const { facts } = run;
-  const rows = { Model: run.order.model, Prompt: run.order.prompt };
-  if (facts) {
-    Object.assign(rows, {
-      Cost: dollars(facts.usage.cost),
-      Time: seconds(run.elapsed),
-      Size: `${facts.size} ${facts.output_format}`,
-      "Mask method": facts.mask_method,
-      Drift: facts.mask_drift === undefined ? undefined : `${facts.mask_drift} outside the mask, by the model itself`,
-      Ignored: facts.ignored_parameters?.join(", "),
-      "Request id": facts.requestId,
-    });
-  }
-  const given = Object.entries(rows).filter(([, value]) => value !== undefined && value !== "");
-  $("facts").replaceChildren(
-    ...given.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", { className: "number" }, value))),
-  );
 }
 
 $("order").addEventListener("submit", (event) => {
@@ -209,8 +175,11 @@ $("order").addEventListener("submit", (event) => {
 $("order").addEventListener("input", (event) => {
   if (!event.target.closest("#key-box, #compare, .tools, .numbers")) changed();
 });
-$("prompt").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) runAll();
+$("order").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  if (event.target === $("prompt") && (event.ctrlKey || event.metaKey)) runAll();
+  // In a field it must not buy an edit.
+  else if (event.target.matches("input")) event.preventDefault();
 });
 $("cancel").addEventListener("click", () => history.running.forEach((run) => run.cancel()));
 $("save-result").addEventListener("click", () => save(history.selected.picture, history.selected.fileName));
@@ -221,7 +190,9 @@ $("go-on").addEventListener("click", async () => {
 });
 bindKeyBox(() => {
   $("problem").hidden = true;
-  price();
+  cost.ask(question());
+  cost.balance();
 });
+cost.balance();
 bindIntake(pictures, complain);
 models.load().catch((problem) => complain(...lines(problem)));

@@ -67,10 +67,11 @@ export class ModelList {
     this.#prices.set(model.id, price);
     return make(
       "label",
-      { className: "model", title: model.description },
+      { className: "model" },
       input,
       make("span", { className: "name" }, model.name, ...tags(model)),
       price,
+      make("span", { className: "about soft small" }, model.description),
     );
   }
 
