@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test examples check fuzz mutants soak gen fresh lint format types contracts breaking golden pictures samples clean
+.PHONY: help run demo test examples check fuzz mutants soak gen fresh lint format types contracts breaking golden pictures screenshots samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
 WORKERS ?= auto
@@ -115,6 +115,9 @@ golden: $(VENV)/.dev ## Rewrite what the providers' golden cases expect; the dif
 pictures: demo $(VENV)/.dev ## Render the pictures of README and docs from edits
 	$(BIN)/python -m sandbox.triptych docs/samples/landscape.png docs/samples/landscape-mask.png edited.png docs/pictures/before-mask-after.png
 	$(BIN)/python -m tests.mask_pictures docs/pictures
+
+screenshots: $(VENV)/.dev ## Look at the pages in a browser and write what is seen into docs/pictures
+	@PYTHONPATH=generated $(BIN)/python -m tests.screenshots docs/pictures
 
 samples: $(VENV)/.run ## Render the sample pictures into docs/samples and the playground
 	$(BIN)/python -m sandbox.samples docs/samples

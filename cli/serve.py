@@ -80,6 +80,7 @@ def _is_free(address: str) -> bool:
 def announce(stack: Stack) -> None:
     """Print where the gateway is and, plainly, what is simulated."""
     click.echo(f"\ngateway      {stack.url}")
+    click.echo(f"playground   {stack.url}/")
     if stack.log_path:
         click.echo(f"log          {stack.log_path}")
     if stack.sandboxed:
