@@ -12,6 +12,7 @@ import click
 
 from cli.database import database
 from cli.values import shown_text
+from server.accounts.records import Part
 from server.accounts.usage import By, Line, Sums, report, total
 
 HEAD = ("edits", "delivered", "failed", "input_tokens", "output_tokens", "cost", "loss")
@@ -46,13 +47,12 @@ def usage(
     imageedit usage --by user --key KEY_ID --csv > users.csv
     """
     with database() as store:
-        lines = report(
-            store,
-            By(by),
+        part = Part(
             since=None if since is None else _milliseconds(since),
             until=None if until is None else _milliseconds(until + timedelta(days=1)),
             key_id=key_id,
         )
+        lines = report(store, By(by), part)
     if as_csv:
         _write_csv(by, lines)
     else:

@@ -1,4 +1,4 @@
-"""The methods of the service that answer at once: models, keys, costs, credits."""
+"""The methods of the service that answer at once: models, keys, costs, credits, usage."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from server.calls import Call, current
 from server.catalog import Catalog
 from server.domain import EditError, Situation
 from server.editor import Editor
+from server.usage_reports import UsageReports
 
 
 class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
@@ -22,11 +23,19 @@ class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
     Errors leave as `EditError`.
     """
 
-    def __init__(self, editor: Editor, catalog: Catalog, desk: Desk, admission: Admission) -> None:
+    def __init__(
+        self,
+        editor: Editor,
+        catalog: Catalog,
+        desk: Desk,
+        admission: Admission,
+        usage: UsageReports,
+    ) -> None:
         self._editor = editor
         self._catalog = catalog
         self._desk = desk
         self._admission = admission
+        self._usage = usage
 
     def check_room(self, key: Key) -> None:
         """Raise `EditError` where an edit would find no room, before its pictures are read."""
@@ -83,6 +92,20 @@ class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
         return pb.GetCreditsResponse(
             balance_nanos=balance.posted, held_nanos=balance.held, spent_nanos=balance.spent
         )
+
+    def ListEdits(  # noqa: N802 -- protobuf's name
+        self, request: pb.ListEditsRequest, context: grpc.ServicerContext
+    ) -> pb.ListEditsResponse:
+        """List the edits of the key's account."""
+        del context
+        return self._usage.list_edits(request, key_of(current.get()))
+
+    def SummarizeUsage(  # noqa: N802 -- protobuf's name
+        self, request: pb.SummarizeUsageRequest, context: grpc.ServicerContext
+    ) -> pb.SummarizeUsageResponse:
+        """Sum up the edits of the key's account."""
+        del context
+        return self._usage.summarize(request, key_of(current.get()))
 
     def ConfirmDelivery(  # noqa: N802 -- protobuf's name
         self, request: pb.ConfirmDeliveryRequest, context: grpc.ServicerContext

@@ -41,6 +41,7 @@ from server.upstream.attempts import Attempts
 from server.upstream.delivery import Vendor
 from server.upstream.session import Endpoint
 from server.upstream.watchdog import Watchdog
+from server.usage_reports import UsageReports
 
 logger = logging.getLogger("imageedit.service")
 
@@ -166,6 +167,7 @@ class Service:
                 catalog,
                 desk,
                 self.admission,
+                UsageReports(self._store, _now),
                 patience=patience,
                 progress_seconds=progress_seconds,
             ),

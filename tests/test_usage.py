@@ -18,6 +18,7 @@ from sqlalchemy import insert
 
 from cli.__main__ import main
 from cli.usage import dollars
+from server.accounts.records import Part
 from server.accounts.schema import accounts, edits, keys
 from server.accounts.store import Store
 from server.accounts.usage import By, Line, Sums, report, total
@@ -113,11 +114,11 @@ PARTS = [
 @pytest.mark.parametrize("by", By)
 def test_a_report_of_a_part(filled: Store, by: By) -> None:
     for part, number in PARTS:
-        assert total(report(filled, by, **part)).edits == number
+        assert total(report(filled, by, Part(**part))).edits == number
 
 
 def test_nothing_sums_up_to_nothing(store: Store) -> None:
-    assert [report(store, by) for by in By] == [[], [], [], []]
+    assert [report(store, by) for by in By] == [[]] * len(By)
     assert total([]) == Sums()
 
 

@@ -113,6 +113,7 @@ edits = Table(
     Index(None, "account_id", "fingerprint"),
     Index(None, "state", "owner"),
     Index(None, "key_id", "created"),
+    Index(None, "account_id", "created", "id"),
     CheckConstraint("state IN ('held', 'submitted', 'posted', 'voided', 'unknown')", name="state"),
 )
 

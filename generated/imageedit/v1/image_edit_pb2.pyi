@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from imageedit.v1 import error_reason_pb2 as _error_reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -280,6 +281,58 @@ MODERATION_AUTO: Moderation.ValueType  # 1
 MODERATION_LOW: Moderation.ValueType  # 2
 """Less strictly."""
 Global___Moderation: _TypeAlias = Moderation  # noqa: Y015
+
+class _EditOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EditOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EditOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EDIT_OUTCOME_UNSPECIFIED: _EditOutcome.ValueType  # 0
+    """Not said."""
+    EDIT_OUTCOME_UNDER_WAY: _EditOutcome.ValueType  # 1
+    """It has not ended yet."""
+    EDIT_OUTCOME_DELIVERED: _EditOutcome.ValueType  # 2
+    """There is a picture."""
+    EDIT_OUTCOME_REFUSED: _EditOutcome.ValueType  # 3
+    """The request or its content was refused, such as by a vendor's moderation."""
+    EDIT_OUTCOME_UPSTREAM_FAILED: _EditOutcome.ValueType  # 4
+    """The upstream failed, or answered nonsense."""
+    EDIT_OUTCOME_UPSTREAM_BUSY: _EditOutcome.ValueType  # 5
+    """No upstream could take the edit."""
+    EDIT_OUTCOME_UPSTREAM_TIMEOUT: _EditOutcome.ValueType  # 6
+    """The upstream used up its time."""
+    EDIT_OUTCOME_CANCELLED: _EditOutcome.ValueType  # 7
+    """The caller left or cancelled before an upstream had it."""
+    EDIT_OUTCOME_LOST: _EditOutcome.ValueType  # 8
+    """The service that carried it died."""
+    EDIT_OUTCOME_INTERNAL_ERROR: _EditOutcome.ValueType  # 9
+    """The gateway failed."""
+
+class EditOutcome(_EditOutcome, metaclass=_EditOutcomeEnumTypeWrapper):
+    """How an edit ended."""
+
+EDIT_OUTCOME_UNSPECIFIED: EditOutcome.ValueType  # 0
+"""Not said."""
+EDIT_OUTCOME_UNDER_WAY: EditOutcome.ValueType  # 1
+"""It has not ended yet."""
+EDIT_OUTCOME_DELIVERED: EditOutcome.ValueType  # 2
+"""There is a picture."""
+EDIT_OUTCOME_REFUSED: EditOutcome.ValueType  # 3
+"""The request or its content was refused, such as by a vendor's moderation."""
+EDIT_OUTCOME_UPSTREAM_FAILED: EditOutcome.ValueType  # 4
+"""The upstream failed, or answered nonsense."""
+EDIT_OUTCOME_UPSTREAM_BUSY: EditOutcome.ValueType  # 5
+"""No upstream could take the edit."""
+EDIT_OUTCOME_UPSTREAM_TIMEOUT: EditOutcome.ValueType  # 6
+"""The upstream used up its time."""
+EDIT_OUTCOME_CANCELLED: EditOutcome.ValueType  # 7
+"""The caller left or cancelled before an upstream had it."""
+EDIT_OUTCOME_LOST: EditOutcome.ValueType  # 8
+"""The service that carried it died."""
+EDIT_OUTCOME_INTERNAL_ERROR: EditOutcome.ValueType  # 9
+"""The gateway failed."""
+Global___EditOutcome: _TypeAlias = EditOutcome  # noqa: Y015
 
 @_typing.final
 class EditImageRequest(_message.Message):
@@ -1506,6 +1559,386 @@ class ConfirmDeliveryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfirmDeliveryResponse: _TypeAlias = ConfirmDeliveryResponse  # noqa: Y015
+
+@_typing.final
+class ListEditsRequest(_message.Message):
+    """Asks for a page of edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many edits at the most; 0 means 50, and above 1,000 means 1,000."""
+    page_token: _builtins.str
+    """The next_page_token of the page before, with the same filter. Empty for the
+    first page.
+    """
+    @_builtins.property
+    def filter(self) -> Global___UsageFilter:
+        """Which edits. Unset means those of the last 30 days."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: Global___UsageFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEditsRequest: _TypeAlias = ListEditsRequest  # noqa: Y015
+
+@_typing.final
+class ListEditsResponse(_message.Message):
+    """Carries a page of edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The page_token of the next page. Empty where there is none."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___EditRecord]:
+        """The edits, the latest first."""
+
+    def __init__(
+        self,
+        *,
+        edits: _abc.Iterable[Global___EditRecord] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEditsResponse: _TypeAlias = ListEditsResponse  # noqa: Y015
+
+@_typing.final
+class SummarizeUsageRequest(_message.Message):
+    """Asks for the sums over edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> Global___UsageFilter:
+        """Which edits. Unset means those of the last 30 days."""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___UsageFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeUsageRequest: _TypeAlias = SummarizeUsageRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeUsageResponse(_message.Message):
+    """Carries the sums over edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    OTHER_USERS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The beginning of the time that was looked at."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the time that was looked at, exclusive."""
+
+    @_builtins.property
+    def total(self) -> Global___UsageSums:
+        """Over all of them."""
+
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLine]:
+        """By day, "YYYY-MM-DD" in UTC, in order. A day without edits has no line."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLine]:
+        """By model, named by its alias; the dearest first."""
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLine]:
+        """By user; the 100 dearest, the dearest first. Edits without a user are those
+        of the user "".
+        """
+
+    @_builtins.property
+    def other_users(self) -> Global___UsageSums:
+        """Over the users who have no line."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutcomeCount]:
+        """By outcome, in the order of EditOutcome."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        total: Global___UsageSums | None = ...,
+        days: _abc.Iterable[Global___UsageLine] | None = ...,
+        models: _abc.Iterable[Global___UsageLine] | None = ...,
+        users: _abc.Iterable[Global___UsageLine] | None = ...,
+        other_users: Global___UsageSums | None = ...,
+        outcomes: _abc.Iterable[Global___OutcomeCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "other_users", b"other_users", "start_time", b"start_time", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "end_time", b"end_time", "models", b"models", "other_users", b"other_users", "outcomes", b"outcomes", "start_time", b"start_time", "total", b"total", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeUsageResponse: _TypeAlias = SummarizeUsageResponse  # noqa: Y015
+
+@_typing.final
+class UsageFilter(_message.Message):
+    """Says which edits are meant: those that fit everything that is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Of the model with this alias."""
+    user: _builtins.str
+    """Of this end user; "" is who was not named."""
+    key_id: _builtins.str
+    """By the key with this public id."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Begun then or later. Unset means the beginning of the day (UTC) 29 days before
+        end_time.
+        """
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Begun earlier. Unset means now. At most 366 days after start_time."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___EditOutcome.ValueType]:
+        """With one of these outcomes."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        model: _builtins.str = ...,
+        user: _builtins.str | None = ...,
+        outcomes: _abc.Iterable[Global___EditOutcome.ValueType] | None = ...,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_user", b"_user", "end_time", b"end_time", "start_time", b"start_time", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user", b"_user", "end_time", b"end_time", "key_id", b"key_id", "model", b"model", "outcomes", b"outcomes", "start_time", b"start_time", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__user: _TypeAlias = _typing.Literal["user"]  # noqa: Y015
+    _WhichOneofArgType__user: _TypeAlias = _typing.Literal["_user", b"_user"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user) -> _WhichOneofReturnType__user | None: ...
+
+Global___UsageFilter: _TypeAlias = UsageFilter  # noqa: Y015
+
+@_typing.final
+class EditRecord(_message.Message):
+    """One edit, as it was recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDIT_ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    UPSTREAM_DURATION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    MASK_METHOD_FIELD_NUMBER: _builtins.int
+    edit_id: _builtins.str
+    """The edit's id, which is the x-request-id of the call that asked for it."""
+    model: _builtins.str
+    """The alias asked for."""
+    user: _builtins.str
+    """The caller's own end user; "" where none was named."""
+    key_id: _builtins.str
+    """The public id of the key that asked."""
+    outcome: Global___EditOutcome.ValueType
+    """How it ended."""
+    error_reason: _error_reason_pb2.ErrorReason.ValueType
+    """The reason of its error. Unset where there was none."""
+    error_message: _builtins.str
+    """What was wrong, as the caller was told. Empty where there was no error."""
+    mask_method: Global___MaskMethod.ValueType
+    """How the mask went to the upstream. Unset when there was none."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended. Unset while it is under way."""
+
+    @_builtins.property
+    def upstream_duration(self) -> _duration_pb2.Duration:
+        """How long upstreams worked on it."""
+
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """What it used and cost."""
+
+    def __init__(
+        self,
+        *,
+        edit_id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        upstream_duration: _duration_pb2.Duration | None = ...,
+        model: _builtins.str = ...,
+        user: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        outcome: Global___EditOutcome.ValueType = ...,
+        error_reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        error_message: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
+        mask_method: Global___MaskMethod.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "upstream_duration", b"upstream_duration", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "edit_id", b"edit_id", "end_time", b"end_time", "error_message", b"error_message", "error_reason", b"error_reason", "key_id", b"key_id", "mask_method", b"mask_method", "model", b"model", "outcome", b"outcome", "upstream_duration", b"upstream_duration", "usage", b"usage", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditRecord: _TypeAlias = EditRecord  # noqa: Y015
+
+@_typing.final
+class UsageSums(_message.Message):
+    """Sums over edits. Those neither delivered nor failed are under way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDITS_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_NANOS_FIELD_NUMBER: _builtins.int
+    edits: _builtins.int
+    """How many edits."""
+    delivered: _builtins.int
+    """How many gave a picture."""
+    failed: _builtins.int
+    """How many failed."""
+    input_tokens: _builtins.int
+    """Tokens of prompts and pictures."""
+    output_tokens: _builtins.int
+    """Tokens of the resulting pictures and of reasoning."""
+    cost_nanos: _builtins.int
+    """What they cost, in nano-dollars."""
+    def __init__(
+        self,
+        *,
+        edits: _builtins.int = ...,
+        delivered: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cost_nanos: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_nanos", b"cost_nanos", "delivered", b"delivered", "edits", b"edits", "failed", b"failed", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageSums: _TypeAlias = UsageSums  # noqa: Y015
+
+@_typing.final
+class UsageLine(_message.Message):
+    """What the edits of one day, model or user come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUMS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The day, the model or the user."""
+    @_builtins.property
+    def sums(self) -> Global___UsageSums:
+        """The sums."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        sums: Global___UsageSums | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sums", b"sums"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "sums", b"sums"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageLine: _TypeAlias = UsageLine  # noqa: Y015
+
+@_typing.final
+class OutcomeCount(_message.Message):
+    """How many edits ended in one way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    outcome: Global___EditOutcome.ValueType
+    """How they ended."""
+    error_reason: _error_reason_pb2.ErrorReason.ValueType
+    """The reason of their error. Unset where there was none."""
+    edits: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___EditOutcome.ValueType = ...,
+        error_reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        edits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "error_reason", b"error_reason", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutcomeCount: _TypeAlias = OutcomeCount  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):

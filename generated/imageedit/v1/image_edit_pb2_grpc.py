@@ -114,6 +114,16 @@ class ImageEditStub:
                 request_serializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsRequest.SerializeToString,
                 response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsResponse.FromString,
                 _registered_method=True)
+        self.ListEdits = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/ListEdits',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.ListEditsRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.ListEditsResponse.FromString,
+                _registered_method=True)
+        self.SummarizeUsage = channel.unary_unary(
+                '/imageedit.v1.ImageEdit/SummarizeUsage',
+                request_serializer=imageedit_dot_v1_dot_image__edit__pb2.SummarizeUsageRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__pb2.SummarizeUsageResponse.FromString,
+                _registered_method=True)
         self.ConfirmDelivery = channel.unary_unary(
                 '/imageedit.v1.ImageEdit/ConfirmDelivery',
                 request_serializer=imageedit_dot_v1_dot_image__edit__pb2.ConfirmDeliveryRequest.SerializeToString,
@@ -250,6 +260,22 @@ class ImageEditServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEdits(self, request, context):
+        """Lists the edits of the calling key's account, the latest first: what was asked
+        for by whom, how it ended and what it cost; never a prompt or a picture. Edits
+        that were refused before anything was held for them are not recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeUsage(self, request, context):
+        """Sums up the edits that ListEdits lists, by day, model, user and outcome.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmDelivery(self, request, context):
         """Says that the end client has the whole answer of an edit, so that no later
         retry takes it for its own. The HTTP front says this after its last byte.
@@ -325,6 +351,16 @@ def add_ImageEditServicer_to_server(servicer, server):
                     servicer.GetCredits,
                     request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsRequest.FromString,
                     response_serializer=imageedit_dot_v1_dot_image__edit__pb2.GetCreditsResponse.SerializeToString,
+            ),
+            'ListEdits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEdits,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.ListEditsRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.ListEditsResponse.SerializeToString,
+            ),
+            'SummarizeUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeUsage,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__pb2.SummarizeUsageRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__pb2.SummarizeUsageResponse.SerializeToString,
             ),
             'ConfirmDelivery': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmDelivery,
@@ -698,6 +734,60 @@ class ImageEdit:
             '/imageedit.v1.ImageEdit/GetCredits',
             imageedit_dot_v1_dot_image__edit__pb2.GetCreditsRequest.SerializeToString,
             imageedit_dot_v1_dot_image__edit__pb2.GetCreditsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEdits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/ListEdits',
+            imageedit_dot_v1_dot_image__edit__pb2.ListEditsRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.ListEditsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEdit/SummarizeUsage',
+            imageedit_dot_v1_dot_image__edit__pb2.SummarizeUsageRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__pb2.SummarizeUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,6 +102,13 @@ class ImageEditStub:
     """Says what an edit costs at the most: what would be held for it."""
     GetCredits: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.GetCreditsRequest, _image_edit_pb2.GetCreditsResponse]
     """Says what the calling key's account has, holds and spent."""
+    ListEdits: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.ListEditsRequest, _image_edit_pb2.ListEditsResponse]
+    """Lists the edits of the calling key's account, the latest first: what was asked
+    for by whom, how it ended and what it cost; never a prompt or a picture. Edits
+    that were refused before anything was held for them are not recorded.
+    """
+    SummarizeUsage: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.SummarizeUsageRequest, _image_edit_pb2.SummarizeUsageResponse]
+    """Sums up the edits that ListEdits lists, by day, model, user and outcome."""
     ConfirmDelivery: _grpc.UnaryUnaryMultiCallable[_image_edit_pb2.ConfirmDeliveryRequest, _image_edit_pb2.ConfirmDeliveryResponse]
     """Says that the end client has the whole answer of an edit, so that no later
     retry takes it for its own. The HTTP front says this after its last byte.
@@ -181,6 +188,13 @@ class ImageEditAsyncStub(ImageEditStub):
     """Says what an edit costs at the most: what would be held for it."""
     GetCredits: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.GetCreditsRequest, _image_edit_pb2.GetCreditsResponse]  # type: ignore[assignment]
     """Says what the calling key's account has, holds and spent."""
+    ListEdits: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.ListEditsRequest, _image_edit_pb2.ListEditsResponse]  # type: ignore[assignment]
+    """Lists the edits of the calling key's account, the latest first: what was asked
+    for by whom, how it ended and what it cost; never a prompt or a picture. Edits
+    that were refused before anything was held for them are not recorded.
+    """
+    SummarizeUsage: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.SummarizeUsageRequest, _image_edit_pb2.SummarizeUsageResponse]  # type: ignore[assignment]
+    """Sums up the edits that ListEdits lists, by day, model, user and outcome."""
     ConfirmDelivery: _aio.UnaryUnaryMultiCallable[_image_edit_pb2.ConfirmDeliveryRequest, _image_edit_pb2.ConfirmDeliveryResponse]  # type: ignore[assignment]
     """Says that the end client has the whole answer of an edit, so that no later
     retry takes it for its own. The HTTP front says this after its last byte.
@@ -335,6 +349,25 @@ class ImageEditServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_image_edit_pb2.GetCreditsResponse, _abc.Awaitable[_image_edit_pb2.GetCreditsResponse]]:
         """Says what the calling key's account has, holds and spent."""
+
+    @_abc_1.abstractmethod
+    def ListEdits(
+        self,
+        request: _image_edit_pb2.ListEditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.ListEditsResponse, _abc.Awaitable[_image_edit_pb2.ListEditsResponse]]:
+        """Lists the edits of the calling key's account, the latest first: what was asked
+        for by whom, how it ended and what it cost; never a prompt or a picture. Edits
+        that were refused before anything was held for them are not recorded.
+        """
+
+    @_abc_1.abstractmethod
+    def SummarizeUsage(
+        self,
+        request: _image_edit_pb2.SummarizeUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_pb2.SummarizeUsageResponse, _abc.Awaitable[_image_edit_pb2.SummarizeUsageResponse]]:
+        """Sums up the edits that ListEdits lists, by day, model, user and outcome."""
 
     @_abc_1.abstractmethod
     def ConfirmDelivery(
