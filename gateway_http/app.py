@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway_http import credits as balance
-from gateway_http import edits, errors, estimate, jobs, metadata, models, operations, pages
+from gateway_http import edits, errors, estimate, jobs, metadata, models, operations, pages, usage
 from gateway_http.asking import ask
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
@@ -49,6 +49,7 @@ def create_app(
     app.register_blueprint(balance.blueprint(service))
     app.register_blueprint(jobs.blueprint(service))
     app.register_blueprint(models.blueprint(service))
+    app.register_blueprint(usage.blueprint(service))
     app.register_blueprint(operations.blueprint(service, drain, metrics.registry))
     app.register_blueprint(pages.blueprint())
     _identify(app, new_id)

@@ -56,6 +56,12 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         ask_badly(gateway, door, used, secrets_[0])
         for path in ("/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/models", "/nowhere"):
             used.texts[path] = door.get(path, secrets_[1]).content
+        for path in ("/v1/usage", "/v1/usage/edits", "/v1/usage/edits?format=csv"):
+            for number, secret in enumerate(secrets_):
+                told = requests.get(
+                    gateway.url + path, headers={"authorization": f"Bearer {secret}"}, timeout=10
+                )
+                used.usage[f"{path} of key {number}"] = told.content
         used.texts["the service's metrics"] = generate_latest(gateway.service.metrics.registry)
         look_inside(gateway, used)
 
@@ -85,7 +91,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
 
 def everywhere(used: Used) -> dict[str, bytes]:
     """Return all that the gateway wrote and said."""
-    return used.files() | used.answers | used.logs | used.texts
+    return used.files() | used.answers | used.logs | used.texts | used.usage
 
 
 def test_all_was_done(used: Used) -> None:
@@ -133,6 +139,7 @@ def test_end_users_are_in_the_usage_records_alone(used: Used) -> None:
     spoken = used.answers | used.logs | used.texts
     assert found(used.users, spoken.items()) == set()
     assert found(used.users, used.files().items())
+    assert found(used.users, used.usage.items())  # as their own account is told of them
 
 
 def test_pictures_are_in_the_stored_results_alone(used: Used) -> None:
@@ -141,7 +148,7 @@ def test_pictures_are_in_the_stored_results_alone(used: Used) -> None:
         f"picture {number}": data[len(data) // 2 :][:24].decode("latin-1")
         for number, data in enumerate([PICTURE, *used.pictures])
     }
-    said = used.logs | used.texts
+    said = used.logs | used.texts | used.usage
     assert pictures_in(pieces, said) == set()
     tables = dict(rows_by_table(used))
     assert pictures_in(pieces, {"results": tables.pop("results")})

@@ -38,6 +38,7 @@ class Used:
     answers: dict[str, bytes] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
+    usage: dict[str, bytes] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
 
     def fields(self, model: str, directive: str = "", **more: str) -> dict[str, str]:
