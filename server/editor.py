@@ -80,7 +80,9 @@ class Editor:
         `picture_size` is the first picture's "WIDTHxHEIGHT", as far as it is known.
         """
         checks.check_size(request, self._max_pixels)
-        first = checks.picture_size(picture_size, self._max_pixels) if picture_size else None
+        first = None
+        if picture_size is not None:
+            first = checks.picture_size(picture_size, self._max_pixels)
         model = self._catalog.find_editor(request.model)
         routes = checks.routes_that_fit(request, model, self._catalog)
         return model.alias, _ceiling(request, model, routes, first)
