@@ -37,10 +37,10 @@ class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
         self._admission = admission
         self._usage = usage
 
-    def check_room(self, key: Key) -> None:
+    def check_room(self, ticket: Ticket) -> None:
         """Raise `EditError` where an edit would find no room, before its pictures are read."""
-        with self._desk.arrivals.refusing(key.account_id):
-            self._admission.check(key.id)
+        with self._desk.unread(ticket):
+            self._admission.check(ticket.key.id)
 
     def ListModels(  # noqa: N802 -- protobuf's name
         self, request: pb.ListModelsRequest, context: grpc.ServicerContext
@@ -70,7 +70,7 @@ class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
         call = current.get()
         key = key_of(call)
         if request.before_edit:
-            self.check_room(key)
+            self.check_room(ticket_of(call))
             self._desk.check(ticket_of(call))
         return pb.CheckKeyResponse(key_id=key.id, name=key.name)
 

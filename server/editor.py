@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from server import checks
@@ -47,11 +48,14 @@ class Editor:
         """Return the edited picture, paid once however often it is asked; raises `EditError`."""
         checks.check_parameters(request, self._max_pixels)
         model = self._catalog.find_editor(request.model)
-        self._desk.admit(ticket, request)
+        with self._desk.noting(ticket, lambda: fingerprint(request)):
+            self._desk.admit(ticket, request)
         routes = checks.routes_that_fit(request, model, self._catalog)
         asked, counted = fingerprint(request), False
         while True:
-            with self._admission.place(ticket.key.id):
+            with ExitStack() as stack:
+                with self._desk.noting(ticket, lambda: asked):
+                    stack.enter_context(self._admission.place(ticket.key.id))
                 replay = self._desk.replay(ticket, asked, caller)
                 if replay is not None:
                     return replay
@@ -66,6 +70,9 @@ class Editor:
                         bill = self._hold(job, ticket, asked)
                 except ClaimTaken:
                     continue  # by the original, which came a moment before: now there is a replay
+                if not ticket.detached:
+                    attending = self._desk.arrivals.attending(ticket.request_id, caller.left)
+                    stack.enter_context(attending)
                 return self._carry(job, bill, ticket, caller)
 
     @spans.traced("checks")

@@ -14,8 +14,9 @@ import grpc
 from imageedit.v1 import image_edit_pb2 as pb
 from server import messages
 from server.accounts.desk import Ticket
+from server.accounts.fingerprint import fingerprint
 from server.admission import leaving
-from server.answers_servicer import AnswersServicer, key_of, ticket_of
+from server.answers_servicer import AnswersServicer, ticket_of
 from server.callers import CHUNK_BYTES, RpcCaller, ToldCaller
 from server.calls import current
 from server.domain import EditError, EditResult, Situation
@@ -48,12 +49,12 @@ class EditsServicer(AnswersServicer):
             raise EditError(Situation.BAD_REQUEST, problem, field="partial_images")
         caller = RpcCaller(context, call, self._patience.call)
         edit = messages.edit_request(request, [image.data for image in request.images], mask)
-        key = key_of(call)
-        self.check_room(key)
-        with self._admission.load(key.id) as load:
-            with self._desk.arrivals.refusing(key.account_id):
+        ticket = ticket_of(call)
+        with self._admission.load(ticket.key.id) as load:
+            with self._desk.noting(ticket, lambda: fingerprint(edit)):
+                self._admission.check(ticket.key.id)
                 load.add(edit.picture_bytes)
-            result = self._editor.edit(edit, ticket_of(call), caller)
+            result = self._editor.edit(edit, ticket, caller)
         caller.finished(result)
         _tell_replay(result, context)
         return messages.edit_response(result, with_picture=True)
@@ -92,10 +93,9 @@ class EditsServicer(AnswersServicer):
         key = ticket.key
 
         def work() -> None:
-            refusing = self._desk.arrivals.refusing(key.account_id)
             try:
                 with caller.carried(), self._admission.load(key.id) as load:
-                    with refusing, self._admission.upload(key.id):
+                    with self._desk.unread(ticket), self._admission.upload(key.id):
                         edit = upload.collect(requests, left, load)
                     result = self._editor.edit(edit, ticket, caller)
                     caller.finished(result)
@@ -109,7 +109,7 @@ class EditsServicer(AnswersServicer):
             finally:
                 caller.events.put(None)
 
-        self.check_room(key)
+        self.check_room(ticket)
         # The RPC's own thread must be free to send events, and to give up what does not arrive, so
         # another carries the edit.
         threading.Thread(target=copy_context().run, args=(work,), name="edit", daemon=True).start()

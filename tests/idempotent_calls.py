@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -109,14 +109,14 @@ class Calls:
         retry: int = 0,
         fingerprint: str = FINGERPRINT,
         waiter: Waiter | None = None,
-        sure: bool = False,
+        others: Collection[str] | None = None,
     ) -> Replay | None:
         waiter = waiter or Patience()
         if key is not None:
             return self.idempotency.by_key(self.account_id, key, fingerprint, retry, waiter)
         if retry:
             return self.idempotency.by_content(
-                self.account_id, fingerprint, retry, waiter, sure=sure
+                self.account_id, fingerprint, retry, waiter, others=others
             )
         return None
 

@@ -28,6 +28,7 @@ class Arrivals:
         self._under_way: Counter[Asked] = Counter()
         self._refused: deque[tuple[int, Asked]] = deque(maxlen=MOST_REFUSALS)
         self._refused_unread: deque[tuple[int, str]] = deque(maxlen=MOST_REFUSALS)
+        self._attended: dict[str, Callable[[], bool]] = {}
         self._changed = threading.Condition()
 
     @contextmanager
@@ -48,11 +49,19 @@ class Arrivals:
         finally:
             with self._changed:
                 if comes_again:
-                    self._refused.append((self._clock(), asked))
+                    self._note(asked)
                 self._under_way[asked] -= 1
                 if not self._under_way[asked]:
                     del self._under_way[asked]
                 self._changed.notify_all()
+
+    def refused(self, asked: Asked) -> None:
+        """Remember that a first attempt was told to come again."""
+        with self._changed:
+            self._note(asked)
+
+    def _note(self, asked: Asked) -> None:
+        self._refused.append((self._clock(), asked))
 
     def begins_anew(self, asked: Asked, left: Callable[[], bool]) -> bool:
         """Tell whether a retry is one of a request that was told to come again.
@@ -77,7 +86,7 @@ class Arrivals:
         """Remember a refusal inside the block, which comes before anyone read what is asked.
 
         Its repeat can't be told from a retry of another edit. So as long as it has not come, no
-        retry of the account is given what seems delivered.
+        retry of the account is given what seems delivered, or what its own caller still waits for.
         """
         try:
             yield
@@ -100,3 +109,20 @@ class Arrivals:
                 if note[1] == account_id:
                     self._refused_unread.remove(note)
                     return
+
+    @contextmanager
+    def attending(self, edit_id: str, left: Callable[[], bool]) -> Iterator[None]:
+        """Know who waits for an edit inside the block; `left` tells whether that caller is gone."""
+        with self._changed:
+            self._attended[edit_id] = left
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._attended[edit_id]
+
+    def attended(self) -> list[str]:
+        """Return the ids of the edits under way whose own callers are still there."""
+        with self._changed:
+            callers = list(self._attended.items())
+        return [edit_id for edit_id, left in callers if not left()]

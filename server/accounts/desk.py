@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -83,6 +84,23 @@ class Desk:
             waiting=Waiting(),
         )
 
+    def unread(self, ticket: Ticket) -> AbstractContextManager[None]:
+        """Remember a refusal inside the block, which comes before anyone read what is asked."""
+        return nullcontext() if ticket.repeats else self.arrivals.refusing(ticket.key.account_id)
+
+    @contextmanager
+    def noting(self, ticket: Ticket, asked: Callable[[], str]) -> Iterator[None]:
+        """Remember a refusal inside the block; `asked` returns the request's fingerprint.
+
+        A repeat that is refused may still have its original, so nothing is noted of it.
+        """
+        try:
+            yield
+        except EditError as error:
+            if error.retry_after is not None and not ticket.repeats:
+                self.arrivals.refused((ticket.key.account_id, ticket.content(asked())))
+            raise
+
     def admit(self, ticket: Ticket, request: EditRequest) -> None:
         """Raise `EditError` unless the key may use the model, and the end user may edit."""
         may_use(ticket.key, request.model)
@@ -105,7 +123,7 @@ class Desk:
         key = ticket.key
         if ticket.retry_count > 0 or self.idempotency.knows(key.account_id, ticket.idempotency_key):
             return
-        with self.arrivals.refusing(key.account_id):
+        with self.unread(ticket):
             self.limits.check(key)
         balance = self.ledger.balance(key.account_id)
         if balance.posted - balance.held <= 0:
@@ -134,7 +152,8 @@ class Desk:
         if self.arrivals.begins_anew((account_id, content), waiter.left):
             return None
         refused = self.arrivals.was_refused(account_id)
-        found = self.idempotency.by_content(account_id, content, number, waiter, sure=refused)
+        others = self.arrivals.attended() if refused else None
+        found = self.idempotency.by_content(account_id, content, number, waiter, others=others)
         if found is None and refused:
             self.arrivals.came_again(account_id)
         return found

@@ -7,7 +7,7 @@ are how variants are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, insert, or_, select, true, update
@@ -158,14 +158,16 @@ class Idempotency:
         retry_count: int,
         waiter: Waiter,
         *,
-        sure: bool = False,
+        others: Collection[str] | None = None,
     ) -> Replay | None:
         """Return the stored answer of the edit that an automatic retry without a key repeats.
 
-        `None`: it runs as new. `sure`: what seems delivered is not taken for it. Raises as `by_key`
-        does.
+        `None`: it runs as new. `others` are edits that other callers surely wait for; where they
+        are given, what seems delivered is not taken either. Raises as `by_key` does.
         """
-        edit_id = self._retries.take_any(account_id, request_fingerprint, retry_count, sure=sure)
+        edit_id = self._retries.take_any(
+            account_id, request_fingerprint, retry_count, others=others
+        )
         if edit_id is None:
             return None
         original = self._originals.ended(edit_id, waiter)

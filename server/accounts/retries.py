@@ -7,7 +7,7 @@ has one too many.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sqlalchemy import bindparam, case, exists, false, select, update
 
@@ -45,6 +45,7 @@ _CANDIDATE = (
         | (edits.c.ended >= bindparam("lately")) & _told_to_come_again,
         ~exists().where(claims.c.account_id == edits.c.account_id, claims.c.edit_id == edits.c.id),
     )
+    .where(edits.c.id.not_in(bindparam("others", expanding=True)))
     .order_by(
         edits.c.claims.desc(),
         case((_told_to_come_again, 0), else_=1),
@@ -77,12 +78,14 @@ class Retries:
         self._clock = clock
 
     def take_any(
-        self, account_id: str, fingerprint: str, number: int, *, sure: bool = False
+        self, account_id: str, fingerprint: str, number: int, *, others: Collection[str] | None
     ) -> str | None:
         """Return the id of an edit for retry `number` alone, `None` when there is none.
 
         It has no idempotency key and is under way, or ended within 10 minutes with an answer that
-        may be given again. `sure`: leave out what was delivered, for all that can be known.
+        may be given again. `others`: edits that other callers surely wait for; leave out these, and
+        what was delivered for all that can be known. `None` where the retry's own first attempt
+        surely is among the edits.
         """
         asked = {
             "account_id": account_id,
@@ -90,7 +93,8 @@ class Retries:
             "number": number,
             "oldest": self._clock() - UNKEYED_MS,
             "lately": self._clock() - LONGEST_WAIT_MS,
-            "just_now": self._clock() + (LONGEST_WAIT_MS if sure else -SDK_BACKOFF_MS),
+            "just_now": self._clock() + (-SDK_BACKOFF_MS if others is None else LONGEST_WAIT_MS),
+            "others": list(others or ()),
         }
         while True:
             with self._store.read() as connection:
