@@ -57,7 +57,7 @@ PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--open", "show", is_flag=True, help="Show the result as the desktop shows pictures.")
 @click.option("--json", "as_json", is_flag=True, help="The facts as one JSON document on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Tell nothing but errors.")
 @click.option("--dry-run", is_flag=True, help="Only print what the edit costs at the most.")
 def edit(
     *,
@@ -104,7 +104,7 @@ def edit(
         fields["mask"] = (mask.name, mask.read_bytes())
     outputs = {model: beside(output, model) if len(models) > 1 else output for model in models}
     edits = {model: Edit(url, key, {"model": model, **fields}, stream) for model in models}
-    told = _run(edits, outputs, quiet=quiet)
+    told = _run(edits, outputs, quiet=quiet, as_json=as_json)
     if as_json:
         results = [told[model][1] for model in models]
         click.echo(json.dumps({"results": results}, indent=2, ensure_ascii=False))
@@ -118,7 +118,7 @@ def edit(
 
 
 def _run(
-    edits: dict[str, Edit], outputs: dict[str, Path], *, quiet: bool
+    edits: dict[str, Edit], outputs: dict[str, Path], *, quiet: bool, as_json: bool
 ) -> dict[str, tuple[int, dict[str, Any]]]:
     """Do all edits and save what comes; return of each its exit code and its facts for JSON."""
     told = {}
@@ -144,7 +144,9 @@ def _run(
                         continue
                     save(outputs[model], outcome.picture)
                     if not quiet:
-                        click.echo(f"saved {outputs[model]}: {_line(outcome)}", err=True)
+                        # Beside JSON nothing else may be on standard output.
+                        line = f"saved {outputs[model]}: {_line(outcome)}"
+                        click.echo(line, err=as_json)
                     saved = {"output": str(outputs[model]), "partials": partials[model]}
                     told[model] = 0, outcome.facts | saved
     return told

@@ -35,7 +35,7 @@ def models(*, url: str, by_route: bool, as_json: bool) -> None:
     for model in listed:
         ends = f"  until {model['expiration_date']}" if model["expiration_date"] else ""
         pictures = model["max_input_images"]
-        click.echo(f"{model['id']:<36}{_price(model['pricing']):<48}{pictures:>2} in{ends}")
+        click.echo(f"{model['id']:<36}{_price(model['pricing']):<50}  {pictures:>2} in{ends}")
 
 
 def _price(pricing: dict[str, str]) -> str:

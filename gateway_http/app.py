@@ -11,14 +11,13 @@ from werkzeug.exceptions import HTTPException
 
 from gateway_http import credits as balance
 from gateway_http import edits, errors, estimate, jobs, metadata, models, operations, pages, usage
-from gateway_http.asking import ask
+from gateway_http.asking import limits
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.journal import Journal
 from gateway_http.metrics import Metrics
 from gateway_http.observe import ROUTE, Observer
 from gateway_http.settings import Settings
-from imageedit.v1.image_edit_pb2 import CheckKeyRequest
 
 
 def create_app(
@@ -87,7 +86,8 @@ def _shape_errors(app: Flask, service: Service, journal: Journal, metrics: Metri
         target = f"{request.method[:20]} {request.path[:100]}"
         messages = {404: f"There is no {target}.", 405: f"{target}: the method is not allowed."}
         problem = errors.refused(status, messages.get(status, f"{error.name}."))
-        problem.headers |= _limits(service)
+        outgoing = metadata.to_call(request.headers, g.request_id)
+        problem.headers |= limits(service, outgoing)
         response = _response(problem)
         response.headers.extend(
             (name, value) for name, value in error.get_headers() if name == "Allow"
@@ -98,17 +98,6 @@ def _shape_errors(app: Flask, service: Service, journal: Journal, metrics: Metri
     def unknown(error: Exception) -> Response:
         journal.bug(error, g.request_id)
         return _response(errors.bug())
-
-
-def _limits(service: Service) -> dict[str, str]:
-    """Return the headers of a valid key's answers, for one that no call to the service made."""
-    outgoing = metadata.to_call(request.headers, g.request_id)
-    if not metadata.has_key(outgoing):
-        return {}
-    try:
-        return ask(service.images.CheckKey, CheckKeyRequest(), outgoing)[1]
-    except errors.HttpError:
-        return {}
 
 
 def _response(problem: errors.HttpError) -> Response:

@@ -7,7 +7,9 @@ from typing import TypeVar
 import grpc
 
 from gateway_http import errors
-from gateway_http.metadata import Metadata, to_headers
+from gateway_http.channel import Service
+from gateway_http.metadata import Metadata, has_key, to_headers
+from imageedit.v1.image_edit_pb2 import CheckKeyRequest
 
 TIMEOUT = 10.0
 """Seconds."""
@@ -25,6 +27,16 @@ def ask(
     except grpc.RpcError as error:
         raise problem(error) from None
     return answer, to_headers(call.initial_metadata(), call.trailing_metadata())
+
+
+def limits(service: Service, metadata: Metadata) -> dict[str, str]:
+    """Return the headers of a valid key's answers, for an answer that no call made."""
+    if not has_key(metadata):
+        return {}
+    try:
+        return ask(service.images.CheckKey, CheckKeyRequest(), metadata)[1]
+    except errors.HttpError:
+        return {}
 
 
 def problem(error: grpc.RpcError) -> errors.HttpError:

@@ -10,6 +10,7 @@ from flask import Blueprint, Request, Response, g, request
 
 from gateway_http import form, jobs, metadata, parameters, render
 from gateway_http.arrival import CONFIRM
+from gateway_http.asking import limits
 from gateway_http.channel import Service
 from gateway_http.drain import Drain
 from gateway_http.errors import HttpError, gone, refused
@@ -34,10 +35,14 @@ def blueprint(
     @routes.post("/v1/images/edits")
     def edit() -> Response:
         with ExitStack() as held:
-            held.enter_context(drain.hold())
             outgoing = metadata.to_call(request.headers, g.request_id)
             leaving = request.environ.get(LEAVING)
             caller = Caller(service, outgoing, attempt_timeout, leaving)
+            try:
+                held.enter_context(drain.hold())
+            except HttpError as leaving_too:
+                leaving_too.headers |= limits(service, outgoing)
+                raise
             # A wrong key is told before anything else, but a small body is cheaper read than asked.
             early = not metadata.has_key(outgoing) or _is_large(request)
             earned = caller.check_key(before_edit=True) if early else {}

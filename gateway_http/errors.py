@@ -164,6 +164,8 @@ def _undescribed(error: grpc.Call) -> HttpError:
             return busy("The image service cannot be reached; try again in a moment.")
         # It broke off in the middle: an upstream may have been paid, so this is no invitation.
         return _problem("UPSTREAM_ERROR", 502, "The image service broke off.", None)
+    if code is grpc.StatusCode.CANCELLED:
+        return gone()  # nobody but ourselves cancels, for a client that hung up
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return _problem("UPSTREAM_ERROR", 504, "The edit took longer than it may.", None)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "received message larger" in details.lower():

@@ -20,7 +20,6 @@ from server.imaging.masks import read_mask
 from server.sizes import Size, parse_size
 from server.spool import File, contents
 
-MAX_SEED = 9_999_999_999
 MAX_INSTRUCTION_CHARACTERS = 1_000
 
 
@@ -42,7 +41,6 @@ def check_parameters(request: EditRequest, max_pixels: int) -> None:
         raise _bad("user", "holds a NUL character")
     check_size(request, max_pixels)
     _check_range("output_compression", request.output_compression, 100)
-    _check_range("seed", request.seed, MAX_SEED)
     _check_range("partial_images", request.partial_images, 3)
     if request.background == "transparent" and request.output_format is OutputFormat.JPEG:
         raise _bad("background", "can't be transparent in JPEG; take output_format png or webp")
@@ -126,8 +124,8 @@ def _routes_to_transparency(routes: tuple[Route, ...], catalog: Catalog) -> tupl
 
 
 def _most_characters(route: Route, mask: File | None) -> int:
-    """Leave room for the instruction that a mask adds to the prompt."""
-    takes_words = mask is not None and route.mask_method is not MaskMethod.NATIVE
+    """Leave room for the instruction that a mask adds, where the vendor's own limit is known."""
+    takes_words = mask is not None and route.mask_method is MaskMethod.SECOND_IMAGE
     return MAX_PROMPT_CHARACTERS - takes_words * MAX_INSTRUCTION_CHARACTERS
 
 

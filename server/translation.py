@@ -21,6 +21,8 @@ ALWAYS_HONOURED = (
     "stream",
 )
 PARTIAL_IMAGES = "partial_images"
+SEEDS = range(10_000_000_000)
+"""What vendors take (upstreams, 3.2); any other integer they could only refuse."""
 SENT_AS_THEY_ARE = ("quality", "background", "input_fidelity", "moderation", "seed", "user")
 
 
@@ -57,7 +59,7 @@ def translate(
         if value is None or value == "":
             continue
         parameter = route.parameters.get(name)
-        if parameter is not None and (not parameter.values or value in parameter.values):
+        if parameter is not None and _takes(parameter, name, value):
             fields[parameter.name] = value
         elif not _needs_no_upstream(name, value):
             ignored.add(name)
@@ -70,6 +72,12 @@ def translate(
     if request.output_compression is not None and request.output_format is OutputFormat.PNG:
         ignored.add("output_compression")
     return Translation(fields, frozenset(ignored), partial_images, compressed=len(output) > 1)
+
+
+def _takes(parameter: Parameter, name: str, value: object) -> bool:
+    if name == "seed":
+        return value in SEEDS
+    return not parameter.values or value in parameter.values
 
 
 def _needs_no_upstream(name: str, value: object) -> bool:

@@ -171,7 +171,7 @@ def test_a_terminal_sees_a_bar_and_then_the_seconds(gateway: Gateway, folder: Pa
     environment = {"IMAGEEDIT_URL": gateway.url, "IMAGEEDIT_KEY": gateway.key}
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, ROOTS)), "PATH": os.environ["PATH"]}
     with subprocess.Popen(
-        [sys.executable, *command], cwd=folder, env=environment, stderr=theirs
+        [sys.executable, *command], cwd=folder, env=environment, stdout=theirs, stderr=theirs
     ) as running:
         os.close(theirs)
         seen = b""

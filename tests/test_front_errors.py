@@ -71,7 +71,7 @@ UNDESCRIBED = [
     (Fault(Code.UNKNOWN, message="Exception calling application: sk-secret"),
      500, "internal_error", None, "false"),
     (Fault(Code.INTERNAL), 500, "internal_error", None, "false"),
-    (Fault(Code.CANCELLED), 500, "internal_error", None, "false"),
+    (Fault(Code.CANCELLED), 499, "invalid_request_error", None, "false"),
     (Fault(Code.UNAUTHENTICATED), 500, "internal_error", None, "false"),
     (Fault(Code.INVALID_ARGUMENT, "INVALID_REQUEST_ERROR", domain="other.example"),
      500, "internal_error", None, "false"),

@@ -126,8 +126,8 @@ FRAMING = {
         True,
         True,
     ),
-    "asked in vain": (((100, 100), (100, 100), (60, 40), (100, 100)), True, False),
-    "asked beyond measure": (((9, 9), (9, 9), (5000, 5000), (9, 9)), True, False),
+    "asked in vain": (((100, 100), (100, 100), (60, 40), (100, 100)), False, False),
+    "asked beyond measure": (((9, 9), (9, 9), (5000, 5000), (9, 9)), False, False),
 }
 
 

@@ -66,9 +66,12 @@ def finish(
     changed, unaligned = None, False
     if plane is not None and original is not None:
         source = decode(measure(original.data, original.width * original.height))
-        canvas = size or source.size
+        both = (model.size, source.size)
+        # A size that one of the two cannot have is no reason to put nothing back.
+        asked = size is not None and all(_fits(found, size, max_pixels) for found in both)
+        canvas = size if size is not None and asked else source.size
         placement = None
-        if all(_fits(image.size, canvas, max_pixels) for image in (model, source)):
+        if all(_fits(found, canvas, max_pixels) for found in both):
             placement = _placement(source, model, plane) if exact else Placement()
         common = source.size if placement is None else canvas
         source, seen = _alike(_resized(source, common), _resized(model, common))

@@ -379,7 +379,9 @@ class EditImageRequest(_message.Message):
     moderation: Global___Moderation.ValueType
     """How strictly the vendor moderates, where the model knows that."""
     seed: _builtins.int
-    """Makes a repeat alike, where the model knows that; 0 to 9,999,999,999."""
+    """Makes a repeat alike, where the model knows that. Models know 0 to
+    9,999,999,999; any other integer is ignored.
+    """
     user: _builtins.str
     """The caller's own end user, for usage records and abuse control; up to 512
     characters.
