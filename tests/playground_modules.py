@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.node_scripts import NODE_FOLDER, NotThere
 from tests.programs import ROOT
@@ -27,10 +27,13 @@ def node_folder(folder: Path, script: str) -> Path:
     return Path(shutil.copy(NODE_FOLDER / script, folder))
 
 
-def snippets(folder: Path, order: Mapping[str, object]) -> dict[str, str]:
-    """Return the code of an order by language; raises NotThere."""
-    script = node_folder(folder, "snippets.mjs")
+def answer(folder: Path, script: str, question: object) -> Any:
+    """Return what `script` prints when it is given `question`, both JSON; raises NotThere."""
     done = subprocess.run(
-        ["node", script], input=json.dumps(order), capture_output=True, text=True, check=True
+        ["node", node_folder(folder, script)],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout)

@@ -159,6 +159,8 @@ def test_serve_prints_a_curl_command_that_works_and_drains(
         said = "".join(running.lines)
         assert "SANDBOX" in said
         assert "openai, openrouter, siliconflow" in said
+        (page,) = re.findall(r"^playground +(\S+)$", said, re.MULTILINE)
+        assert "Drop, paste or choose" in requests.get(page, timeout=5).text
         words = shlex.split(line)
         if which("curl"):
             answer = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)

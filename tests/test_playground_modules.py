@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from sandbox.server import SandboxServer
+from server.imaging.coverage import CoveragePlane
+from server.imaging.seam import put_back
 from tests.node_scripts import NotThere, node_modules
 from tests.pictures import decoded, encoded, gradient
-from tests.playground_modules import node_folder, snippets
+from tests.playground_modules import answer, node_folder
 from tests.programs import ROOT
 from tests.running import Gateway
 
@@ -60,10 +63,30 @@ def test_the_modules(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_feathered_preview_shows_the_gateways_own_seam(tmp_path: Path) -> None:
+    plane = Image.new("L", (420, 90))
+    draw = ImageDraw.Draw(plane)
+    draw.ellipse((20, 10, 120, 80), 255)
+    draw.rectangle((150, 30, 155, 60), 255)
+    draw.rectangle((300, 0, 419, 89), 255)
+    question = {"width": plane.width, "height": plane.height, "levels": list(plane.tobytes())}
+    try:
+        shown = bytes(answer(tmp_path, "seam.mjs", question))
+    except NotThere as missing:
+        pytest.skip(str(missing))
+    # White put back over black leaves how much of each pixel is the input's.
+    onto = Image.new("RGB", plane.size, "black")
+    put_back(Image.new("RGB", plane.size, "white"), onto, CoveragePlane.from_levels(plane))
+    edit = bytes(255 - kept for kept in onto.getchannel("R").tobytes())
+    assert max(abs(one - other) for one, other in zip(shown, edit, strict=True)) <= 2
+    assert len(set(shown)) > 5
+
+
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> dict[str, str]:
     try:
-        return snippets(tmp_path_factory.mktemp("code"), {**ORDER, "base": f"{gateway.url}/v1"})
+        order = {**ORDER, "base": f"{gateway.url}/v1"}
+        return answer(tmp_path_factory.mktemp("code"), "snippets.mjs", order)
     except NotThere as missing:
         pytest.skip(str(missing))
 

@@ -63,16 +63,17 @@ export class Tools {
   }
 
   #down(event) {
+    if (event.button > 1) return undefined; // the menu's
     const at = this.#at(event);
     this.#stage.canvas.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, at);
     if (this.#pointers.size === 2) return this.#drop(); // a second finger zooms
-    if (this.tool === "hand" || event.button === 1) return;
+    if (this.tool === "hand" || event.button === 1) return undefined;
     const point = this.#stage.view.toPicture(at);
     this.#stage.mask.begin();
     if (this.tool === "rectangle") this.#corner = point;
     else this.#stroke(point, point);
-    this.#point(point);
+    return this.#point(point);
   }
 
   #move(event) {
@@ -81,7 +82,8 @@ export class Tools {
     if (!before) return this.#point(this.#stage.view.toPicture(at));
     if (this.#pointers.size === 2) this.#pinch(event.pointerId, at);
     else if (this.#last) {
-      for (const one of event.getCoalescedEvents?.() ?? [event]) {
+      const moves = event.getCoalescedEvents?.() ?? [];
+      for (const one of moves.length ? moves : [event]) {
         this.#stroke(this.#last, this.#stage.view.toPicture(this.#at(one)));
       }
     } else if (!this.#corner) this.#pan(at[0] - before[0], at[1] - before[1]);
@@ -146,6 +148,8 @@ export class Tools {
   }
 
   #wheel(event) {
+    // A bare wheel scrolls the page, unless the picture is what is being moved.
+    if (!event.ctrlKey && !event.metaKey && this.tool !== "hand") return;
     event.preventDefault();
     this.zoom(Math.exp(-event.deltaY * WHEEL * (event.deltaMode === 1 ? 20 : 1)), this.#at(event));
   }
