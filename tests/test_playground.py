@@ -48,6 +48,14 @@ def picture(folder: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def axe() -> str:
+    try:
+        return (node_modules() / "axe-core" / "axe.min.js").read_text("utf-8")
+    except NotThere as missing:
+        pytest.skip(str(missing))
+
+
 @pytest.fixture
 def page(chrome: Chrome, gateway: Gateway, picture: Path) -> Iterator[Playground]:
     """The page with a key and a picture; it must ask no other host and complain of nothing."""
@@ -230,6 +238,7 @@ def test_problems_say_what_to_do(page: Playground, gateway: Gateway) -> None:
         page.use_key(key)
         page.run()
         assert advice in page.text("#problem")
+        assert page.text("#told").endswith("not done.")
     page.use_key(slow)
     page.run()
     page.run()
@@ -263,13 +272,12 @@ def test_it_is_there_at_once(page: Playground) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_is_accessible_and_fits_a_phone(page: Playground, *, dark: bool) -> None:
+def test_it_is_accessible_and_fits_a_phone(page: Playground, axe: str, *, dark: bool) -> None:
     page.pick(OTHER)
     page.paint((40, 0))
     page.describe("sepia")
     page.run()
     page.wait(lambda: page.text("#estimate").startswith("At most"))
-    axe = (node_modules() / "axe-core" / "axe.min.js").read_text("utf-8")
     for phone in (False, True):
         look(page.chrome, dark=dark, phone=phone)
         ground = page.script("return getComputedStyle(document.body).backgroundColor")

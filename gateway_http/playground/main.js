@@ -145,6 +145,7 @@ function ended(run, batch) {
     if (first && batch.includes(history.selected) && history.selected.state !== "running") history.select(run);
   }
   if (run.state === "cancelled") told(`${name}: cancelled. What the vendor had begun may be charged.`);
+  if (run.state === "failed") told(`${name}: not done.`);
   if (run.problem) complain(...lines(run.problem));
   cost.balance();
 }

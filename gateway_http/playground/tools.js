@@ -94,18 +94,17 @@ export class Tools {
   #up(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
     if (this.#corner) this.#rectangle(this.#stage.view.toPicture(this.#at(event)));
-    if (this.#last) {
-      this.#last = null;
-      this.#commit();
-    }
+    this.#end();
   }
 
   #drop() {
     this.#corner = null;
-    if (this.#last) {
-      this.#last = null;
-      this.#commit();
-    }
+    this.#end();
+  }
+
+  #end() {
+    if (this.#last) this.#commit();
+    this.#last = null;
   }
 
   #pinch(id, at) {
