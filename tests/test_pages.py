@@ -11,10 +11,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import ImageChops, ImageStat
 
 from gateway_http.pages import HEADERS, PAGES, TYPES
 from tests.fake_servicer import FakeServicer
 from tests.front_running import Front, in_process
+from tests.pictures import decoded
 from tests.programs import ROOT
 
 FOLDER = ROOT / "gateway_http" / "playground"
@@ -120,3 +122,22 @@ def test_a_wheel_carries_the_pages(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
     assert {f"gateway_http/playground/{name}" for name in FILES} <= inside
+
+
+@pytest.mark.parametrize("name", ["landscape", "still-life"])
+def test_the_samples_are_those_of_the_docs(name: str) -> None:
+    ours, docs = FOLDER / "samples", ROOT / "docs" / "samples"
+    mask = f"{name}-mask.png"
+    assert (ours / mask).read_bytes() == (docs / mask).read_bytes()
+    shown, drawn = (
+        decoded(path.read_bytes(), "RGB") for path in (ours / f"{name}.jpg", docs / f"{name}.png")
+    )
+    changes = ImageStat.Stat(ImageChops.difference(shown, drawn)).mean
+    assert max(changes) < 3
+
+
+def test_the_screenshots_are_there_and_small() -> None:
+    folder = ROOT / "docs" / "pictures"
+    for look in ("light", "dark"):
+        for width in ("desktop", "phone"):
+            assert (folder / f"playground-{look}-{width}.png").stat().st_size < MOST_BYTES
