@@ -91,12 +91,14 @@ def test_a_painted_edit_from_start_to_end(
 ) -> None:
     page.paint((60, 0), (0, 40), (-120, -20))
     assert "The mask selects" in page.text("#told")
-    page.describe("sunset [sandbox gap=0.5]")
+    page.describe("sunset [sandbox gap=0.3]")
     page.wait(lambda: page.text("#estimate").startswith("At most $0."))
-    page.click("#run")
-    page.wait(lambda: "preview" in page.text(".run .told"))
-    assert page.find("#after").get_attribute("src").startswith("blob:")
-    page.wait(lambda: page.states() == ["done"])
+    page.script(WATCH)
+    page.run()
+    assert page.states() == ["done"]
+    previews = [src for told, src in page.script("return seen") if "· preview" in told]
+    assert len(set(previews)) == 2
+    assert all(src.startswith("blob:") for src in previews)
 
     facts = page.facts()
     assert facts["Cost"].startswith("$0.")
@@ -165,6 +167,14 @@ def _saved(folder: Path, image: Image.Image) -> str:
     return str(path)
 
 
+# Notes what a card tells, and which picture is shown, at every change.
+WATCH = """
+window.seen = [];
+new MutationObserver(() => {
+  const told = document.querySelector(".run .told").textContent;
+  seen.push([told, document.getElementById("after").src]);
+}).observe(document.getElementById("runs"), {subtree: true, childList: true, characterData: true});
+"""
 DROP = """
 const [name, kind, done] = arguments;
 const canvas = Object.assign(document.createElement("canvas"), {width: 300, height: 260});
@@ -216,7 +226,7 @@ def test_a_cancelled_edit_that_runs_again_is_paid_once(page: Playground, gateway
     key = paid_key(gateway.store)[1]
     page.use_key(key)
     page.pick("openai/gpt-image-1.5")
-    page.describe("sepia [sandbox gap=0.8]")
+    page.describe("sepia [sandbox gap=1.2]")
     page.click("#run")
     page.wait(lambda: "preview" in page.text(".run .told"))
     page.click("#cancel")
