@@ -105,8 +105,8 @@ def refusal(error: Mapping[str, Any], status: int, headers: Mapping[str, str]) -
 def unreachable(url: str, failure: Exception) -> Refused:
     """Return what to say of a connection that failed."""
     return Refused(
-        f"The gateway at {url} can't be reached ({type(failure).__name__}). Is it running?"
-        " Start one with `imageedit serve`, or name another with --url.",
+        f"The gateway at {url.partition('/v1/')[0]} can't be reached ({type(failure).__name__})."
+        " Is it running? Start one with `imageedit serve`, or name another with --url.",
         UNREACHABLE,
     )
 

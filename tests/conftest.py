@@ -21,7 +21,7 @@ LONGEST = (
     *("pillow_pictures", "retries_python", "crashes_at_random", "retries_node", "known_bugs"),
     *("command", "idempotency_races", "error_table", "crashes", "upstream_time_box", "secrets"),
     *("programs", "edit_road", "crashed_starts", "ledger_races", "promises"),
-    *("jobs", "job_crashes", "edit_facts", "imaging_framing", "playground", "openapi"),
+    *("jobs", "job_crashes", "edit_facts", "imaging_framing", "playground", "openapi", "examples"),
 )
 
 

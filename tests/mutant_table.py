@@ -341,4 +341,23 @@ MUTANTS: dict[str, Mutant] = {
         "pass",
         ("tests/test_jobs.py", "-k", "no_picture_stays"),
     ),
+    # Callers' side.
+    "a key never travels in the clear to another host": Mutant(
+        "proto/imageedit/client/connection.py",
+        "if not insecure and not _is_local(address):",
+        "if False:",
+        ("tests/test_client.py::test_a_key_never_travels_in_the_clear_to_another_host",),
+    ),
+    "the command leaves no half file": Mutant(
+        "cli/saved.py",
+        "part.unlink(missing_ok=True)",
+        "pass",
+        ("tests/test_command_edit.py::test_names_of_files",),
+    ),
+    "a message is no larger than a chunk": Mutant(
+        "proto/imageedit/client/request.py",
+        "CHUNK_BYTES = 1_048_576",
+        "CHUNK_BYTES = 64 << 20",
+        ("tests/test_client.py::test_pictures_over_a_message_limit_go_and_come_in_chunks",),
+    ),
 }

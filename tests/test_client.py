@@ -202,6 +202,15 @@ def test_a_key_never_travels_in_the_clear_to_another_host() -> None:
     connect("localhost:50051", "ie_any").close()
 
 
+def test_a_key_that_no_metadata_can_hold_is_refused_unseen(client: Client) -> None:
+    for key in ("ie_secret\n", "ie_secrét", ""):
+        with pytest.raises(ValueError, match="printable ASCII") as caught:
+            connect("localhost:50051", key)
+        assert "ie_" not in str(caught.value)
+    with pytest.raises(ValueError, match="the idempotency key must be"):
+        client.edit(MODEL, "invert", PHOTO, idempotency_key="a\n")
+
+
 def test_tls_both_ways(sandbox: SandboxServer, tmp_path: Path) -> None:
     for name, pem in {"cert": SERVER, "key": SERVER_KEY, "ca": CA}.items():
         (tmp_path / f"{name}.pem").write_bytes(pem)

@@ -131,6 +131,7 @@ def test_nobody_there_is_said_in_json_too(folder: Path) -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         result = edit(url, "ie_any", folder, "--json")
     assert result.exit_code == 8
+    assert f"The gateway at {url} can't be reached" in result.stderr
     assert "Is it running? Start one with `imageedit serve`" in result.stderr
     (facts,) = json.loads(result.stdout)["results"]
     assert facts["error"]["type"] == "unreachable"

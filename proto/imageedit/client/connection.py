@@ -66,7 +66,7 @@ class Client:
     def __init__(self, channel: grpc.Channel, key: str) -> None:
         self._channel = channel
         self._stub = ImageEditStub(channel)
-        self._metadata = (("authorization", f"Bearer {key}"),)
+        self._metadata = (("authorization", f"Bearer {_printable('key', key)}"),)
 
     def edit(
         self,
@@ -117,10 +117,10 @@ class Client:
         request = parameters(model, prompt, options, partial_images)
         given = [images] if isinstance(images, bytes | str | PathLike) else images
         files = [content(image) for image in given]
-        once = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
+        once = [] if idempotency_key is None else [_printable("idempotency key", idempotency_key)]
         call = self._stub.StreamEditImage(
             messages(request, files, None if mask is None else content(mask)),
-            metadata=(*self._metadata, *once),
+            metadata=(*self._metadata, *(("idempotency-key", value) for value in once)),
             timeout=timeout,
         )
         try:
@@ -188,6 +188,13 @@ class Client:
             return method(request, metadata=self._metadata, timeout=ASK_SECONDS)
         except grpc.RpcError as error:
             raise error_of(error) from None
+
+
+def _printable(name: str, text: str) -> str:
+    """Return what metadata can hold; a `ValueError` does not show it, for it may be a secret."""
+    if not (text and text.isascii() and text.isprintable()):
+        raise ValueError(f"the {name} must be printable ASCII; is there a line break at its end?")
+    return text
 
 
 def _is_local(address: str) -> bool:
