@@ -11,7 +11,8 @@ edit costs money, so that is the caller's decision (`ImageEditError.retry_after`
 """
 
 from imageedit.client.answers import Credits, Model, Result, Usage
-from imageedit.client.connection import Client, connect
+from imageedit.client.calls import Client
+from imageedit.client.connection import connect
 from imageedit.client.errors import ImageEditError
 from imageedit.client.events import Accepted, Event, Partial, Progress
 from imageedit.client.request import Picture
