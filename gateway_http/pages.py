@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 
 from flask import Blueprint, Response, abort, request
 
-PAGES: Mapping[str, str] = {"/": "index.html"}
+PAGES: Mapping[str, str] = {"/": "index.html", "/usage": "usage.html", "/docs": "docs.html"}
 """The page at each route; whatever else it needs is under /playground/."""
 
 TYPES: Mapping[str, str] = {

@@ -14,21 +14,25 @@ from pathlib import Path
 
 from PIL import Image
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from sandbox.server import SandboxServer
-from tests.browser import browser, look
-from tests.paid_keys import paid_key
+from tests.browser import SECONDS, browser, look
+from tests.paid_keys import now, paid_key
 from tests.playground_page import Playground
 from tests.programs import ROOT
 from tests.running import Gateway
+from tests.usage_records import month, write
 
 CREDIT = 10 * 10**9  # nano-dollars
 MOST_BYTES = 300_000
+MOST_PIXELS = 1_800
 SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # tried in turn until a file is small enough
 
 
-def shoot(chrome: Chrome, path: Path, *, dark: bool, phone: bool) -> None:
-    """Write what the whole page looks like."""
+def shoot(chrome: Chrome, path: Path, *, dark: bool, phone: bool, most: int | None = None) -> None:
+    """Write what the whole page looks like, or its `most` uppermost pixels."""
     look(chrome, dark=dark, phone=phone)
     chrome.execute_script("scrollTo(0, 0)")
     chrome.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 400))")
@@ -36,6 +40,7 @@ def shoot(chrome: Chrome, path: Path, *, dark: bool, phone: bool) -> None:
         "const {scrollWidth, scrollHeight} = document.documentElement;"
         "return {x: 0, y: 0, width: scrollWidth, height: scrollHeight, scale: 1}"
     )
+    size["height"] = min(size["height"], most or size["height"])
     taken = chrome.execute_cdp_cmd(
         "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": size}
     )
@@ -75,6 +80,35 @@ def playground(chrome: Chrome, gateway: Gateway, directory: Path) -> None:
             shoot(chrome, directory / name, dark=dark, phone=phone)
 
 
+def usage(chrome: Chrome, gateway: Gateway, directory: Path) -> None:
+    """Show a month of an account."""
+    key, secret = paid_key(gateway.store, credit=CREDIT)
+    write(gateway.store, *month(key, now()))
+    chrome.execute_script("localStorage.setItem('imageedit.key', arguments[0])", secret)
+    both(chrome, f"{gateway.url}/usage", directory, "usage", ready="#edits tbody tr")
+
+
+def reference(chrome: Chrome, gateway: Gateway, directory: Path) -> None:
+    """Show the beginning of the reference."""
+    both(chrome, f"{gateway.url}/docs", directory, "docs", ready=".route")
+
+
+def both(chrome: Chrome, url: str, directory: Path, name: str, *, ready: str) -> None:
+    """Show a page in every look, loaded in it, as soon as `ready` is there."""
+    for phone in (False, True):
+        for dark in (False, True):
+            look(chrome, dark=dark, phone=phone)
+            chrome.get(url)
+            WebDriverWait(chrome, SECONDS).until(
+                lambda _: chrome.find_elements(By.CSS_SELECTOR, ready)
+            )
+            path = (
+                directory
+                / f"{name}-{'dark' if dark else 'light'}-{'phone' if phone else 'desktop'}.png"
+            )
+            shoot(chrome, path, dark=dark, phone=phone, most=MOST_PIXELS)
+
+
 def main(directory: Path) -> None:
     """Write all screenshots into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -87,6 +121,9 @@ def main(directory: Path) -> None:
         ):
             look(chrome)
             playground(chrome, gateway, directory)
+            usage(chrome, gateway, directory)
+            reference(chrome, gateway, directory)
+            gateway.findings = list  # the month was never in the books
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,22 +9,21 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, text
 
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1.error_reason_pb2 import ErrorReason
 from server.accounts.keys import Key
-from server.accounts.schema import edits
 from server.accounts.store import Store
 from server.domain import EditError, Situation
 from server.usage_reports import AT_A_TIME, LARGEST_PAGE, UsageReports
 from tests.edits import Edit, by_grpc
 from tests.paid_keys import paid_key
 from tests.running import Gateway
+from tests.usage_records import DAY, row, write
 
 pytest_plugins = ("tests.databases",)
 
-DAY = 86_400_000
 NOW = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1000
 MIDNIGHT = NOW - DAY // 2
 
@@ -34,22 +32,6 @@ def stamp(milliseconds: int) -> Timestamp:
     made = Timestamp()
     made.FromMilliseconds(milliseconds)
     return made
-
-
-def row(key: Key, created: int, outcome: str = "delivered", **more: Any) -> dict[str, Any]:
-    return {
-        "id": str(uuid.uuid4()), "account_id": key.account_id, "key_id": key.id, "user": "",
-        "model": "a/b", "state": "posted", "owner": "x", "hold": 0, "cost": 0, "loss": 7,
-        "created": created, "ended": created + 1500, "route": "openai:secret-name", "attempts": 1,
-        "upstream_ms": 900, "input_tokens": 9, "input_text_tokens": 4, "output_tokens": 2,
-        "mask_method": "", "outcome": outcome, "message": "", "fingerprint": "", "claims": 0,
-        "delivered": False,
-    } | more  # fmt: skip
-
-
-def write(store: Store, *rows: dict[str, Any]) -> None:
-    with store.write() as connection:
-        connection.execute(insert(edits), rows)
 
 
 @pytest.fixture

@@ -29,6 +29,22 @@ export async function credits(signal) {
   return (await ask("credits", { headers: authorization(), signal })).json();
 }
 
+/** Return the sums over the account's edits that `query` (URLSearchParams) means. */
+export async function usage(query, signal) {
+  return (await ask(`usage?${query}`, { headers: authorization(), signal })).json();
+}
+
+/** Return a page of the account's edits. */
+export async function listEdits(query, signal) {
+  return (await ask(`usage/edits?${query}`, { headers: authorization(), signal })).json();
+}
+
+/** Return all of them as the Blob of a CSV file. */
+export async function editsAsTable(query) {
+  const headers = { ...authorization(), Accept: "text/csv" };
+  return (await ask(`usage/edits?${query}`, { headers })).blob();
+}
+
 /** Return the most that an edit can cost, in dollars. */
 export async function estimate(question, signal) {
   const response = await ask("images/edits/estimate", {
