@@ -141,6 +141,24 @@ MUTANTS: dict[str, Mutant] = {
         'WITHOUT_KEY = frozenset({"ListModels", "GetModel", "EditImage"})',
         ("tests/test_error_table.py::test_grpc",),
     ),
+    "a key sees its own account's usage": Mutant(
+        "server/usage_messages.py",
+        "account_id=account_id,",
+        "account_id=None,",
+        ("tests/test_usage_reports.py::test_a_key_sees_its_accounts_edits_and_no_others",),
+    ),
+    "few ask about usage at a time": Mutant(
+        "server/usage_reports.py",
+        "if not taken:",
+        "if False:",
+        ("tests/test_usage_reports.py::test_only_a_few_ask_at_a_time_and_none_takes_all_places",),
+    ),
+    "a table of edits holds no formula": Mutant(
+        "gateway_http/usage_render.py",
+        "isinstance(value, str) and value.startswith(_FORMULA)",
+        "False",
+        ("tests/test_front_usage.py::test_csv_has_every_page_and_no_formula",),
+    ),
     "keys do not travel in the clear": Mutant(
         "server/settings.py",
         "not settings.insecure and not _is_local(settings.grpc_address)",
