@@ -60,6 +60,7 @@ demo: $(VENV)/.run ## Edit a sample picture under a mask, write edited.png, and 
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
+check: export IMAGEEDIT_TEST_WHOLE := 1
 check: fresh lint types contracts breaking test ## Run everything that CI runs
 	$(MAKE) --no-print-directory examples
 	$(MAKE) --no-print-directory mutants
