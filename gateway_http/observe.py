@@ -110,5 +110,6 @@ class Answer:
 
 
 def _printable(path: str) -> str:
-    # WSGI carries the path's bytes as latin-1 characters.
-    return path[:_MAX_PATH].encode("latin-1", "replace").decode("utf-8", "replace")
+    # WSGI carries the path's bytes as latin-1 characters; some of Unicode's end lines, too.
+    text = path[:_MAX_PATH].encode("latin-1", "replace").decode("utf-8", "replace")
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)

@@ -32,7 +32,7 @@ from server import catalog_file
 from server.accounts.audit import audit
 from server.accounts.desk import Ticket
 from server.accounts.schema import accounts, entries, keys
-from server.accounts.usage import By, report
+from server.accounts.usage import By, Part, report
 from server.admission import Admission
 from server.catalog import Model
 from server.domain import EditRequest, Tokens
@@ -435,7 +435,7 @@ def test_litellm_39455_a_failover_and_a_replay_are_no_further_edits(gateway: Gat
         assert again.headers["idempotent-replayed"] == "true"
     (row,) = who.edits()
     assert (row.state, row.attempts, row.route) == ("posted", 2, "openai:gpt-image-2")
-    (line,) = (line for line in report(gateway.store, By.KEY, key_id=row.key_id))
+    (line,) = (line for line in report(gateway.store, By.KEY, Part(key_id=row.key_id)))
     assert (line.sums.edits, line.sums.delivered, line.sums.failed) == (1, 1, 0)
     assert (line.sums.cost, line.sums.output_tokens) == (row.cost, row.output_tokens)
 
