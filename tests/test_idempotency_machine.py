@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from server.accounts.audit import audit
 from server.accounts.store import Store, open_store
 from server.domain import EditError
+from tests import whole
 from tests.databases import sqlite_url
 from tests.idempotent_calls import Calls, Clock, Patience
 
@@ -155,7 +156,7 @@ def test_no_call_is_submitted_twice_however_it_is_cut() -> None:
         run_state_machine_as_test(
             OfThisStore,
             settings=settings(
-                max_examples=40,
+                max_examples=whole.of(40, 15),
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
@@ -163,7 +164,7 @@ def test_no_call_is_submitted_twice_however_it_is_cut() -> None:
         )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=whole.of(30, 12), deadline=None)
 @given(number=st.integers(1, 4), order=st.randoms(use_true_random=False))
 def test_parallel_equal_calls_each_cut_once_get_a_picture_each(number: int, order: Random) -> None:
     """Cut while the edit is under way or after its end, confirmed or not, retried in any order."""

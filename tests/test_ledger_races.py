@@ -14,12 +14,13 @@ import pytest
 from server.accounts import schema
 from server.accounts.audit import audit
 from server.accounts.store import Store
+from tests import whole
 from tests.ledgers import Bank
 from tests.racing import ATTEMPTS, PROCESSES, Racers
 
 pytest_plugins = ("tests.databases",)
 
-RACES = int(os.environ.get("IMAGEEDIT_TEST_RACES", "5"))
+RACES = int(os.environ.get("IMAGEEDIT_TEST_RACES", whole.of("5", "2")))
 ALL = PROCESSES * ATTEMPTS
 FITS = 60  # edits of 100 that what is raced for has place for
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import threading
 import time
 from collections import Counter
@@ -17,11 +16,12 @@ import requests
 from PIL import Image
 
 from sandbox.server import SandboxServer
+from tests import whole
 from tests.gateway_programs import GatewayPrograms, gateway_programs
 from tests.pictures import encoded
 from tests.pillow_sources import NotFetched, pillow_test_images
 
-SHARE = 1 if os.environ.get("IMAGEEDIT_TEST_WHOLE") else 4
+SHARE = whole.of(1, 4)
 """One of so many pictures is asked about; all of them where CI has the time."""
 MOST_SECONDS = 2.0
 HANGS_SECONDS = 10.0
