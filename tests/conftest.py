@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,11 @@ from tests.running import Gateway
 settings.register_profile("suite", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("suite")
 
+# A shell ignores Ctrl-C for what it starts in the background, and everything under it inherits
+# that: the programs whose Ctrl-C is tested, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Modules are handed out whole, for their fixtures' sake: with the longest first, no worker is left
 # alone with one in the end.
 LONGEST = (
@@ -22,7 +28,7 @@ LONGEST = (
     *("command", "idempotency_races", "error_table", "crashes", "upstream_time_box", "secrets"),
     *("programs", "edit_road", "crashed_starts", "ledger_races", "promises"),
     *("jobs", "job_crashes", "edit_facts", "imaging_framing", "playground", "openapi", "examples"),
-    "usage_page",
+    *("usage_page", "docs"),
 )
 
 
