@@ -22,7 +22,7 @@ from server.imaging.placement import Placement
 from server.sizes import Size
 
 _LEVELS = (64, 128, 256, 512, 1024)  # longer side in pixels
-_ROUNDS = 8
+_ROUNDS = 5
 _SQUARE = 8  # of the chessboard, in pixels
 _FEWEST = 300  # pixels of a level that are protected, in each half
 _SLOW = 5  # pixels over which brightness may change without being structure
@@ -98,27 +98,32 @@ class _Level:
             x, y = _ramps(size)
             steps = [across, _product(across, x), down, _product(down, y)]
             self._steps = [[_product(half, step) for step in steps] for half in self._halves]
-            self._curves = [
-                [[_sum(_product(row, column)) for column in steps] for row in weighted]
-                for weighted in self._steps
-            ]
+            self._curves = [_curves(weighted, steps) for weighted in self._steps]
+            # The halves have no pixel in common, so both together are their sum.
+            self._both = _plus(*self._halves)
+            self._both_steps = [_plus(*pair) for pair in zip(*self._steps, strict=True)]
+            self._weighed = _product(self._both, self._source)
+            self._own = _sum(_product(self._weighed, self._source))
 
     def refined(self, start: Placement) -> Registration | None:
         """Return the best placement near `start`, None where there is none."""
         state = _to_vector(start, self._size)
         together = _added(self._curves)
         for _ in range(_ROUNDS):
-            pulls, _ = self._pulls(state)
-            step = _solved(together, [sum(pair) for pair in zip(*pulls, strict=True)])
+            error, _ = self._compared(state)
+            step = _solved(together, _pulls(self._both_steps, error))
             if step is None:
                 return None
             state = _composed(state, step)
             if max(map(abs, state)) > 0.25:
                 return None
-            if max(map(abs, step)) * max(self._size) < 0.01:
+            if max(map(abs, step)) * max(self._size) < 0.03:
                 break
-        pulls, likeness = self._pulls(state)
-        alone = [_solved(*each) for each in zip(self._curves, pulls, strict=True)]
+        error, likeness = self._compared(state)
+        alone = [
+            _solved(curves, _pulls(steps, error))
+            for curves, steps in zip(self._curves, self._steps, strict=True)
+        ]
         if alone[0] is None or alone[1] is None:
             return None
         difference = [a - b for a, b in zip(*alone, strict=True)]
@@ -128,19 +133,15 @@ class _Level:
         # Halves of independent errors differ by twice what their mean is off.
         return Registration(_to_placement(state, self._size), likeness, doubt / 2)
 
-    def _pulls(self, state: Vector) -> tuple[list[list[float]], float]:
-        """Return, for each half, what the differences pull at each parameter, and the likeness."""
+    def _compared(self, state: Vector) -> tuple[Image.Image, float]:
+        """Return the differences, and the likeness, of both structures there."""
         moved = self._moved(state)
-        both = [_product(half, moved) for half in self._halves]
-        cross = sum(_sum(_product(half, self._source)) for half in both)
-        power = sum(_sum(_product(half, moved)) for half in both)
-        own = sum(
-            _sum(_product(_product(half, self._source), self._source)) for half in self._halves
-        )
+        cross = _sum(_product(self._weighed, moved))
+        power = _sum(_product(_product(self._both, moved), moved))
         gain = cross / power if power else 0.0
-        likeness = abs(cross) / math.sqrt(power * own) if power and own else 0.0
+        likeness = abs(cross) / math.sqrt(power * self._own) if power and self._own else 0.0
         error = _computed(lambda names: names["a"] * gain - names["b"], a=moved, b=self._source)
-        return [[_sum(_product(step, error)) for step in half] for half in self._steps], likeness
+        return error, likeness
 
     def _moved(self, state: Vector) -> Image.Image:
         placed = _to_placement(state, self._size)
@@ -207,6 +208,24 @@ def _computed(formula: Callable[[dict[str, Any]], Any], **images: Image.Image) -
 
 def _product(one: Image.Image, other: Image.Image) -> Image.Image:
     return _computed(lambda names: names["a"] * names["b"], a=one, b=other)
+
+
+def _plus(one: Image.Image, other: Image.Image) -> Image.Image:
+    return _computed(lambda names: names["a"] + names["b"], a=one, b=other)
+
+
+def _curves(weighted: Sequence[Image.Image], steps: Sequence[Image.Image]) -> list[list[float]]:
+    """Return the sums of all products of two steps, a symmetric matrix."""
+    matrix = [[0.0] * len(steps) for _ in steps]
+    for row, step in enumerate(weighted):
+        for column in range(row + 1):
+            matrix[row][column] = matrix[column][row] = _sum(_product(step, steps[column]))
+    return matrix
+
+
+def _pulls(steps: Sequence[Image.Image], error: Image.Image) -> list[float]:
+    """Return what the differences pull at each parameter."""
+    return [_sum(_product(step, error)) for step in steps]
 
 
 def _sum(image: Image.Image) -> float:
