@@ -64,9 +64,9 @@ CUT = {
 }
 BEFORE = {
     "in the headers": Case(toxics=first(Toxic(answer_at=100)), requests=2),
-    "while under way": upstream("delay=6", toxics=first(Toxic(after=4)), requests=2),
+    "while under way": upstream("delay=12", toxics=first(Toxic(after=10)), requests=2),
     "reset while under way": upstream(
-        "delay=6", toxics=first(Toxic(End.RESET, after=4)), requests=2
+        "delay=12", toxics=first(Toxic(End.RESET, after=10)), requests=2
     ),
     "before the request": Case(toxics=first(Toxic(request_at=0)), requests=2, begun=False),
     "in the request": Case(toxics=first(Toxic(request_at=2000)), requests=2, begun=False),
@@ -84,7 +84,7 @@ BEFORE = {
         "echo", image="large.png", toxics=at(0), requests=2
     ),
     "a large picture, while under way": upstream(
-        "echo delay=6", image="large.png", toxics=first(Toxic(after=4)), requests=2
+        "echo delay=12", image="large.png", toxics=first(Toxic(after=10)), requests=2
     ),
 }
 INSIDE = {

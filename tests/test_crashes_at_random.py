@@ -20,6 +20,7 @@ from server.accounts.audit import audit
 from server.accounts.ledger import Ledger, Order
 from server.accounts.schema import accounts, edits, results
 from server.accounts.store import connect
+from tests import whole
 from tests.crash_callers import keep_calling
 from tests.crash_records import BACK_WITHIN, LIVE, all_end, calls_of, database, rows, under_way
 from tests.databases import sqlite_url
@@ -29,7 +30,7 @@ from tests.stations import Station
 
 pytest_plugins = ("tests.databases",)
 
-KILLS = int(os.environ.get("IMAGEEDIT_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("IMAGEEDIT_TEST_KILLS", whole.of("5", "3")))
 
 
 @pytest.mark.timeout(120 + 10 * KILLS)

@@ -10,6 +10,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from sandbox import effects, noise, painting
 from server.imaging.framing import find_placement
 from server.imaging.placement import Placement
+from tests import whole
 from tests.finishing import boxed, checked, finished
 from tests.pictures import decoded, encoded
 from tests.scenes import SCENES, moved, scene
@@ -43,7 +44,7 @@ _shifts = st.floats(-8, 8)
 _stretches = st.floats(0.98, 1.02)
 
 
-@settings(max_examples=15)
+@settings(max_examples=whole.of(15, 4))
 @given(
     name=st.sampled_from(SCENES),
     size=st.sampled_from(((512, 384), (300, 400), (640, 640), (1100, 700))),

@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from server.imaging.coverage import CoveragePlane
 from server.imaging.seam import put_back
+from tests import whole
 from tests.finishing import boxed
 from tests.pictures import gradient, smooth
 
@@ -28,7 +29,7 @@ def _planes(draw: st.DrawFn) -> CoveragePlane:
     return CoveragePlane.from_levels(levels)
 
 
-@settings(max_examples=25)
+@settings(max_examples=whole.of(25, 10))
 @given(plane=_planes(), mode=st.sampled_from(("RGB", "RGBA")))
 def test_not_one_protected_pixel_is_touched_and_each_other_one_shows_the_edit(
     plane: CoveragePlane, mode: str

@@ -20,7 +20,7 @@ from tests.racing import ATTEMPTS, PROCESSES, Racers
 
 pytest_plugins = ("tests.databases",)
 
-RACES = int(os.environ.get("IMAGEEDIT_TEST_RACES", whole.of("5", "2")))
+RACES = int(os.environ.get("IMAGEEDIT_TEST_RACES", whole.of("5", "1")))
 ALL = PROCESSES * ATTEMPTS
 FITS = 60  # edits of 100 that what is raced for has place for
 

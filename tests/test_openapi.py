@@ -19,11 +19,12 @@ import pytest
 
 from imageedit.v1 import image_edit_pb2 as pb
 from server.usage_reports import UsageReports
+from tests import whole
 from tests.paid_keys import now, paid_key
 from tests.programs import ROOT
 from tests.running import Gateway
 
-EXAMPLES = os.environ.get("IMAGEEDIT_TEST_OPENAPI_EXAMPLES", "10")
+EXAMPLES = os.environ.get("IMAGEEDIT_TEST_OPENAPI_EXAMPLES", whole.of("10", "5"))
 DESCRIPTION = json.loads((ROOT / "gateway_http/openapi.json").read_bytes())
 OPERATIONS = [
     operation

@@ -65,7 +65,7 @@ STREAMED = {
     f"a stream, {name}": replace(case, requests=1, ends=NO_ANSWER)
     for name, case in {
         "cut before the answer": Case(toxics=at(0)),
-        "cut while under way": upstream("delay=6", toxics=first(Toxic(after=4))),
+        "cut while under way": upstream("delay=12", toxics=first(Toxic(after=10))),
     }.items()
 } | {"a stream, and the upstream breaks": upstream("reset", ends=502)}
 NODE_CASES = {name: with_node(case) for name, case in (CASES | STREAMED).items()}
