@@ -24,7 +24,7 @@ from tests.paid_keys import now, paid_key
 from tests.programs import ROOT
 from tests.running import Gateway
 
-EXAMPLES = os.environ.get("IMAGEEDIT_TEST_OPENAPI_EXAMPLES", whole.of("10", "5"))
+EXAMPLES = os.environ.get("IMAGEEDIT_TEST_OPENAPI_EXAMPLES", whole.of("10", "3"))
 DESCRIPTION = json.loads((ROOT / "gateway_http/openapi.json").read_bytes())
 OPERATIONS = [
     operation

@@ -21,7 +21,7 @@ from tests.gateway_programs import GatewayPrograms, gateway_programs
 from tests.pictures import encoded
 from tests.pillow_sources import NotFetched, pillow_test_images
 
-SHARE = whole.of(1, 8)
+SHARE = whole.of(1, 16)
 """One of so many pictures is asked about; all of them where CI has the time."""
 MOST_SECONDS = 2.0
 HANGS_SECONDS = 10.0
