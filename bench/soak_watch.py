@@ -20,8 +20,9 @@ MIN_SPAN = 180.0
 """Seconds of warm samples below which a slope says nothing."""
 JUDGED = frozenset({"front", "service"})
 """Whose memory is judged: the simulator keeps a log of what it was asked."""
-SPARE = 8
-"""Open files, or threads, by which two moments of rest may differ: pools fill up slowly."""
+SPARE = 48
+"""Open files, or threads, by which two moments of rest may differ: pools fill up slowly, that of
+database connections to 16 of three files each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ def series(
 REST = Use(100 * MEBIBYTE, 20, 40)
 LEAKS = {
     "memory": (series(lambda minute: minute * 1.5), "service grows by 1.50 MiB a minute."),
-    "files": (series(end=replace(REST, files=40)), "had 20 files open at rest, and has 40."),
-    "threads": (series(end=replace(REST, threads=60)), "had 40 threads at rest, and has 60."),
+    "files": (series(end=replace(REST, files=80)), "had 20 files open at rest, and has 80."),
+    "threads": (series(end=replace(REST, threads=99)), "had 40 threads at rest, and has 99."),
     "leases": (series(leases=1), "1 leases are left."),
     "holds": (series(held=5), "5 nano-dollars are left in holds."),
 }
