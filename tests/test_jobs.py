@@ -75,6 +75,7 @@ def test_the_whole_life_of_a_job(
     assert started.headers["x-request-id"] == told["id"]
     looked = jobs.get(told["id"])
     assert (looked.status_code, looked.json().keys()) == (200, WAITING)
+    assert eventually(lambda: jobs.get(told["id"]).json()["status"] == "in_progress")
     early = jobs.content(told["id"])
     assert (early.status_code, early.json()["error"]["code"]) == (404, "not_found")
     assert "it is in_progress" in early.json()["error"]["message"]
