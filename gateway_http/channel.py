@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 
 import grpc
@@ -43,11 +44,15 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 class Service:
     """The gRPC service as the front sees it: `images` and `health`, shared by all threads.
 
-    The channel is made on first use, because one that was used before a fork loses calls after it.
+    The channel is made on first use, because one that was used before a fork loses calls after it:
+    by `connect` where the service is not behind `settings.grpc_address` but in this very process.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, connect: Callable[[], grpc.Channel] | None = None
+    ) -> None:
         self._settings = settings
+        self._connect = connect or self._build
         self._lock = Lock()
         self._channel: grpc.Channel | None = None
 
@@ -71,7 +76,7 @@ class Service:
     def _open(self) -> grpc.Channel:
         with self._lock:
             if self._channel is None:
-                self._channel = self._build()
+                self._channel = self._connect()
             return self._channel
 
     def _build(self) -> grpc.Channel:
