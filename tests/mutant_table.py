@@ -342,7 +342,7 @@ MUTANTS: dict[str, Mutant] = {
         ("tests/test_jobs.py::test_a_job_whose_id_arrived_is_no_original_of_a_later_retry",),
     ),
     "a wish for the end is heard in every service": Mutant(
-        "server/serve.py",
+        "server/background.py",
         "carried.end_cancelled()",
         "pass",
         ("tests/test_jobs.py", "-k", "another_service_on_the_database"),

@@ -11,8 +11,8 @@ import grpc
 from gateway_http.channel import OPTIONS
 from imageedit.v1.image_edit_pb2_grpc import ImageEditStub
 from sandbox.server import SandboxServer
+from server.grpc_server import MIN_PING_MS
 from server.patience import Patience
-from server.serve import MIN_PING_MS
 from tests.edits import Edit, message
 from tests.lone_service import lone_service
 from tests.paid_keys import paid_secret

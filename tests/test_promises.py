@@ -19,11 +19,12 @@ from sandbox import samples
 from server import uploads
 from server.accounts.operations import State
 from server.accounts.results import KEYED_MS, UNKEYED_MS
+from server.application import CALL_MARGIN
 from server.callers import CHUNK_BYTES
 from server.catalog_file import BUILT_IN, load
 from server.domain import Situation
+from server.grpc_server import MIN_PING_MS
 from server.patience import Patience
-from server.serve import CALL_MARGIN, MIN_PING_MS
 from server.servicer import PROGRESS_SECONDS
 from server.settings import Settings
 from server.status import CODES, reason_name
