@@ -79,12 +79,11 @@ class Stack:
         try:
             if self.sandboxed:
                 self._start_sandbox()
-            service = self._start("server", pipe=True)
+            gateway = self._start("cli.gateway", pipe=True)
             # Its first line says that it listens: before that, another's might answer for it.
-            if service.stdout is None or not service.stdout.readline():
-                service.wait()
+            if gateway.stdout is None or not gateway.stdout.readline():
+                gateway.wait()
                 self._check()
-            self._start("gateway_http")
             self._wait_until_ready()
         except BaseException:
             self._stop(signal.SIGTERM)
@@ -162,7 +161,7 @@ class Stack:
 
     def _stop(self, number: signal.Signals) -> None:
         try:
-            for module in ("gateway_http", "server", "sandbox"):
+            for module in ("cli.gateway", "sandbox"):
                 process = self._processes.get(module)
                 if process is None:
                     continue
@@ -183,9 +182,9 @@ class Stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a third changes nothing
         for module, process in self._processes.items():
-            if module != "server":
+            if module != "cli.gateway":
                 process.kill()
-        service = self._processes.get("server")
+        service = self._processes.get("cli.gateway")
         until = time.monotonic() + CUT_SECONDS
         # The first signal it gets may be the one to drain; signals that wait are one.
         while service and service.poll() is None and time.monotonic() < until:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from gateway_http import settings
 from gateway_http.memory import give_memory_back
@@ -11,7 +12,7 @@ from gateway_http.serve import serve
 from gateway_http.tracing_export import Export, TracingError
 
 
-def main() -> int:
+def main(serve: Callable[[settings.Settings], int] = serve) -> int:
     """Serve; return 2 with one line on standard error when that cannot begin."""
     give_memory_back()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 from server.accounts.store import SchemaError
 from server.calls import JsonFormatter
@@ -12,11 +13,11 @@ from server.catalog_file import CatalogError
 from server.domain import EditError
 from server.memory import give_memory_back
 from server.serve import run
-from server.settings import SettingsError, read_settings
+from server.settings import Settings, SettingsError, read_settings
 from server.tracing_export import Export, TracingError
 
 
-def main() -> int:
+def main(run: Callable[[Settings], int] = run) -> int:
     """Run the service; return 0 after a drain, 1 when cut short, 2 for unusable settings."""
     give_memory_back()
     handler = logging.StreamHandler(sys.stderr)

@@ -50,6 +50,8 @@ def _new_id() -> str:
 class Application:
     """`servicer` answers the calls, whatever brings them; `interceptors` go around it, in order.
 
+    `on_wire` are the interceptors for calls that come over a network.
+
     `progress_seconds` is how long a streaming caller may hear nothing. Raises `CatalogError`,
     `SchemaError` and `EditError` (no database).
     """
@@ -120,9 +122,11 @@ class Application:
             progress_seconds=progress_seconds,
         )
         self.interceptors: list[grpc.ServerInterceptor] = [
-            LoneMessageInterceptor(self._watchdog, self.patience.chunk),
-            CallInterceptor(self.desk, self.admission, self.metrics, _new_id),
+            CallInterceptor(self.desk, self.admission, self.metrics, _new_id)
         ]
+        # Whose messages come over a network may leave them out.
+        lone_message = LoneMessageInterceptor(self._watchdog, self.patience.chunk)
+        self.on_wire: list[grpc.ServerInterceptor] = [lone_message, *self.interceptors]
 
     def start(self) -> None:
         """Be ready for calls; raises `EditError` when the database can't be used."""

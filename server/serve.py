@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from typing import Any
 
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -28,6 +29,8 @@ LOOK_SECONDS = 0.05
 class Service:
     """The running service: an `Application` behind its ports; `address` is where it listens.
 
+    `interceptors` go around its methods where calls come by another way than the network.
+
     The other arguments are the application's. Raises what it raises, and OSError.
     """
 
@@ -42,12 +45,10 @@ class Service:
         self._application = application
         self.admission, self.desk = application.admission, application.desk
         self.attempts, self.metrics = application.attempts, application.metrics
-        self._server = grpc_server(
-            settings.max_edits, application.patience, application.interceptors
-        )
-        image_edit_pb2_grpc.add_ImageEditServicer_to_server(application.servicer, self._server)
+        self._server = grpc_server(settings.max_edits, application.patience, application.on_wire)
+        self.interceptors = application.interceptors
         self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.register(self._server)
         if settings.reflection:
             names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
@@ -55,6 +56,11 @@ class Service:
         self.metrics_page: MetricsPage | None = None
         if settings.metrics_address is not None:
             self.metrics_page = MetricsPage(settings.metrics_address, application.metrics.registry)
+
+    def register(self, server: Any) -> None:
+        """Add the methods to `server`, or to what takes them as a server does."""
+        image_edit_pb2_grpc.add_ImageEditServicer_to_server(self._application.servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
 
     def start(self) -> None:
         """Serve, and say so to health checks."""
@@ -88,7 +94,7 @@ def run(settings: Settings) -> int:
     """
     # Waited for instead of handled: no code then runs in the middle of another's lock. Threads
     # inherit the mask, so this comes before any is started.
-    signals = _wanted_signals()
+    signals = wanted_signals()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     service = Service(settings)
     service.start()
@@ -105,7 +111,8 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def _wanted_signals() -> set[signal.Signals]:
+def wanted_signals() -> set[signal.Signals]:
+    """Return the signals that end a program."""
     # Under a supervisor that passes signals on itself, Ctrl-C is ignored from the start.
     wanted = {signal.SIGTERM, signal.SIGINT}
     return {one for one in wanted if signal.getsignal(one) is not signal.SIG_IGN}

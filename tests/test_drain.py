@@ -193,7 +193,7 @@ def test_ctrl_c_at_a_terminal_ends_all_that_is_held(
         assert [future.result().status_code for future in held] == [200] * EDITS
         ended = time.monotonic()
         assert stack.process.wait(10) == 0
-        assert time.monotonic() - ended < 6  # two programs, one after the other
+        assert time.monotonic() - ended < 6  # the front and the service, one after the other
     assert children(stack) == []
     assert findings(environment) == []
     assert states(environment) == {"posted"}
@@ -212,7 +212,7 @@ def test_a_second_ctrl_c_stops_all_now(
         stack.wait_for('"event":"draining"')
         os.killpg(stack.process.pid, signal.SIGINT)
         stack.process.wait(10)
-        assert all(future.exception() is not None for future in held)
+        assert all(future.exception() or future.result().status_code >= 500 for future in held)
     assert children(stack) == []
     assert findings(environment) == []
     assert states(environment) == {"unknown"}
@@ -227,7 +227,7 @@ def test_children_do_not_outlive_a_killed_stack(
     with ThreadPoolExecutor(2) as pool:
         held = begin(pool, environment, secret, Edit({"prompt": "sepia [sandbox delay=2]"}), 2)
         assert eventually(lambda: len(sandbox.calls) == 2, 10)
-        assert len(children(stack)) == 2
+        assert len(children(stack)) == 1
         stack.process.kill()
         assert [future.result().status_code for future in held] == [200, 200]
     assert eventually(lambda: children(stack) == [], 10)
