@@ -1,30 +1,26 @@
-"""The gateway's programs as child processes: started in order, watched, drained in order."""
+"""The whole gateway on one machine: which programs, in which order, and when it is ready."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
 import requests
 
+from cli.children import Children
 from sandbox.server import environment as sandbox_environment
 from server.settings import PROVIDER_VARIABLES
 
+GATEWAY = "cli.gateway"
 START_TIMEOUT = 60.0
 POLL_SECONDS = 0.1
-CUT_SECONDS = 10.0
 BEST_KNOWN = "openai/gpt-image-2"
-PR_SET_PDEATHSIG = 1  # prctl(2)
 ORIGINS = "IMAGEEDIT_DOWNLOAD_ORIGINS"
 
 
@@ -54,7 +50,8 @@ class Stack:
         ]
         wanted = sandbox or not configured
         self.sandboxed = [name for name in PROVIDER_VARIABLES if name not in configured and wanted]
-        self._processes: dict[str, subprocess.Popen[str]] = {}
+        # When cut, the service ends what is under way and books it.
+        self._children = Children(self._log, careful=GATEWAY)
 
     @property
     def url(self) -> str:
@@ -79,14 +76,14 @@ class Stack:
         try:
             if self.sandboxed:
                 self._start_sandbox()
-            gateway = self._start("cli.gateway", pipe=True)
+            gateway = self._children.start(GATEWAY, environment=self.environment, pipe=True)
             # Its first line says that it listens: before that, another's might answer for it.
             if gateway.stdout is None or not gateway.stdout.readline():
                 gateway.wait()
                 self._check()
             self._wait_until_ready()
         except BaseException:
-            self._stop(signal.SIGTERM)
+            self._stop()
             raise
         return self
 
@@ -97,7 +94,7 @@ class Stack:
         traceback: TracebackType | None,
     ) -> None:
         """Let held edits end: the front first, then the service, then the sandbox."""
-        self._stop(signal.SIGTERM)
+        self._stop()
 
     def wait(self) -> None:
         """Return never; raises `StackError` when a program ends by itself."""
@@ -105,25 +102,18 @@ class Stack:
             self._check()
             time.sleep(POLL_SECONDS)
 
-    def _start(self, module: str, *arguments: str, pipe: bool = False) -> subprocess.Popen[str]:
-        # Ctrl-C reaches the whole terminal group; the children ignore it, we pass it on in order.
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def _stop(self) -> None:
         try:
-            process = subprocess.Popen(  # noqa: S603 -- our own modules
-                [sys.executable, "-m", module, *arguments],
-                env=self.environment,
-                stdout=subprocess.PIPE if pipe else self._log,
-                stderr=self._log,
-                text=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 -- this process has one thread
-            )
+            self._children.stop()
         finally:
-            signal.signal(signal.SIGINT, previous)
-        self._processes[module] = process
-        return process
+            if self._log:
+                self._log.close()
 
     def _start_sandbox(self) -> None:
-        process = self._start("sandbox", "--port", "0", "--delay", "2", pipe=True)
+        arguments = ("--port", "0", "--delay", "2")
+        process = self._children.start(
+            "sandbox", *arguments, environment=self.environment, pipe=True
+        )
         line = process.stdout.readline() if process.stdout else ""
         url = next((word for word in line.split() if word.startswith("http://")), None)
         if url is None:
@@ -151,65 +141,11 @@ class Stack:
         raise StackError(f"The gateway is not ready after {START_TIMEOUT:.0f} seconds.")
 
     def _check(self) -> None:
-        for module, process in self._processes.items():
-            code = process.poll()
-            if code is not None:
-                where = f" (see {self.log_path})" if self.log_path else ""
-                raise StackError(
-                    f"`python -m {module}` ended by itself with exit code {code}{where}."
-                )
-
-    def _stop(self, number: signal.Signals) -> None:
-        try:
-            for module in ("cli.gateway", "sandbox"):
-                process = self._processes.get(module)
-                if process is None:
-                    continue
-                if process.poll() is None:
-                    process.send_signal(number)
-                process.wait()
-                if process.stdout:
-                    process.stdout.close()
-        except KeyboardInterrupt:
-            # The second Ctrl-C: stop now; the service cuts what is under way and books it.
-            self._cut()
-            raise
-        finally:
-            if self._log:
-                self._log.close()
-
-    def _cut(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a third changes nothing
-        for module, process in self._processes.items():
-            if module != "cli.gateway":
-                process.kill()
-        service = self._processes.get("cli.gateway")
-        until = time.monotonic() + CUT_SECONDS
-        # The first signal it gets may be the one to drain; signals that wait are one.
-        while service and service.poll() is None and time.monotonic() < until:
-            service.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                service.wait(POLL_SECONDS)
-        for process in self._processes.values():
-            process.kill()
-            process.wait()
-
-
-def _linux_prctl() -> Callable[[int, int], int] | None:
-    return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-
-
-_prctl = _linux_prctl()
-
-
-def end_with_parent() -> None:
-    """Have this process get SIGTERM, and so drain, when its parent is killed; Linux alone can.
-
-    Runs between fork and exec, where no module may be imported any more.
-    """
-    if _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ended = self._children.ended()
+        if ended is not None:
+            module, code = ended
+            where = f" (see {self.log_path})" if self.log_path else ""
+            raise StackError(f"`python -m {module}` ended by itself with exit code {code}{where}.")
 
 
 def free_address() -> str:
