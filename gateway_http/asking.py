@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import grpc
 
-from gateway_http import errors
+from gateway_http.call_errors import from_call
 from gateway_http.channel import Service
+from gateway_http.errors import HttpError
 from gateway_http.metadata import Metadata, has_key, to_headers
 from imageedit.v1.image_edit_pb2 import CheckKeyRequest
 
@@ -35,13 +36,13 @@ def limits(service: Service, metadata: Metadata) -> dict[str, str]:
         return {}
     try:
         return ask(service.images.CheckKey, CheckKeyRequest(), metadata)[1]
-    except errors.HttpError:
+    except HttpError:
         return {}
 
 
-def problem(error: grpc.RpcError) -> errors.HttpError:
+def problem(error: grpc.RpcError) -> HttpError:
     """Return the answer for a failed call, with the headers that the failure brings."""
-    found = errors.from_call(error)
+    found = from_call(error)
     if isinstance(error, grpc.Call):
         found.headers |= to_headers(error.initial_metadata(), error.trailing_metadata())
     return found
