@@ -10,27 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from server.catalog import Catalog, Model, Parameter, ProviderFacts, Route
+from server.catalog_parameters import read_parameters
 from server.catalog_prices import read_bounds, read_prices
 from server.catalog_row import CatalogError, Row
 from server.domain import MaskMethod
 from server.prices import TokenBounds
-from server.sizes import SizeRule, parse_ratio, parse_size
 
-__all__ = ["BUILT_IN", "TRANSLATABLE", "CatalogError", "load"]
+__all__ = ["BUILT_IN", "CatalogError", "load"]
 
 BUILT_IN = Path(__file__).with_name("catalog.toml")
-TRANSLATABLE = (
-    "size",
-    "quality",
-    "background",
-    "output_format",
-    "output_compression",
-    "input_fidelity",
-    "moderation",
-    "seed",
-    "user",
-    "partial_images",
-)
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 
 
@@ -63,7 +51,7 @@ def _catalog(
             raise CatalogError(f"providers.{name}: unknown; known: {', '.join(sorted(providers))}")
         facts[name] = _facts(Row(f"providers.{name}", table))
     sets = {
-        name: _parameters(Row(f"parameters.{name}", table))
+        name: read_parameters(Row(f"parameters.{name}", table))
         for name, table in top.take("parameters", dict, {}).items()
     }
     bounds = {
@@ -165,40 +153,3 @@ def _route(row: Row, facts: Collection[str], sets: Mapping[str, Mapping[str, Par
     )
     row.done()
     return route
-
-
-def _parameters(row: Row) -> Mapping[str, Parameter]:
-    parameters = {}
-    for name in TRANSLATABLE:
-        table = row.optional(name, dict)
-        if table is not None:
-            parameters[name] = _parameter(name, Row(f"{row.place}.{name}", table))
-    row.done()
-    return parameters
-
-
-def _parameter(name: str, row: Row) -> Parameter:
-    upstream_name = row.take("as", str, name)
-    rule = None
-    if "multiple_of" in row:
-        rule = SizeRule(
-            *(
-                row.take(key, int)
-                for key in ("multiple_of", "max_edge", "max_ratio", "min_pixels", "max_pixels")
-            )
-        )
-    values = {value: value for value in row.texts("values", [])}
-    if name == "size":
-        _check_sizes(row, values, rule)
-    row.done()
-    return Parameter(upstream_name, values, rule)
-
-
-def _check_sizes(row: Row, values: Collection[str], rule: SizeRule | None) -> None:
-    for value in values:
-        try:
-            parse_ratio(value) or parse_size(value)
-        except ValueError as error:
-            raise row.fail(str(error)) from None
-    if rule is None and not set(values) - {"auto"}:
-        raise row.fail("sizes need values or a rule (multiple_of, max_edge, …)")
