@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -66,13 +65,6 @@ class ToldCaller(Caller):
             "mask_method": result.mask_report.method if result.mask_report else None,
             "ignored_parameters": list(result.ignored_parameters),
         }
-
-    def forget(self, error: BaseException) -> None:
-        """Drop what the error's tracebacks hold: every variable on its way, pictures among them."""
-        failed: BaseException | None = error
-        while failed is not None:
-            traceback.clear_frames(failed.__traceback__)
-            failed = failed.with_traceback(None).__context__
 
     @contextmanager
     def carried(self) -> Iterator[None]:

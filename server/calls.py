@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -49,6 +50,17 @@ class Call:
 
 
 current: ContextVar[Call] = ContextVar("current_call")
+
+
+def forget(error: BaseException) -> None:
+    """Drop what an error's tracebacks hold: every variable on its way, pictures among them.
+
+    Some of these variables are errors, so else all would wait for the garbage collector.
+    """
+    failed: BaseException | None = error
+    while failed is not None:
+        traceback.clear_frames(failed.__traceback__)
+        failed = failed.with_traceback(None).__context__
 
 
 class JsonFormatter(logging.Formatter):

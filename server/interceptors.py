@@ -16,7 +16,7 @@ from server.accounts.keys import Key
 from server.accounts.limits import Allowance
 from server.accounts.originals import OriginalFailed
 from server.admission import Admission
-from server.calls import Call, current
+from server.calls import Call, current, forget
 from server.domain import EditError, Situation
 from server.metrics import Metrics
 from server.status import CODES, reason_name, to_status
@@ -109,15 +109,17 @@ class CallInterceptor(grpc.ServerInterceptor):
         except EditError as error:
             code = CODES[error.situation][0].name
             call.facts |= {"reason": reason_name(error.situation), "field": error.field}
+            forget(error)
             replayed = isinstance(error, OriginalFailed)
             context.abort_with_status(to_status(error, replayed=replayed))
         except grpc.RpcError:  # the request's messages broke off
             code = "CANCELLED"
             context.abort_with_status(to_status(_gone()))
-        except Exception:
+        except Exception as error:
             code = "INTERNAL"
             # The text may hold anything; it stays here.
             logger.exception("bug", extra={"line": {"event": "bug", "request_id": call.request_id}})
+            forget(error)
             context.abort_with_status(to_status(_bug()))
         finally:
             call.log(code)

@@ -18,7 +18,7 @@ from server.accounts.fingerprint import fingerprint
 from server.admission import leaving
 from server.answers_servicer import AnswersServicer, ticket_of
 from server.callers import CHUNK_BYTES, RpcCaller, ToldCaller
-from server.calls import current
+from server.calls import current, forget
 from server.domain import EditError, EditResult, Situation
 from server.patience import Patience
 from server.uploads import Message, Upload
@@ -105,7 +105,7 @@ class EditsServicer(AnswersServicer):
                 if caller.awaited:
                     outcome.append(error)
                 else:
-                    caller.forget(error)
+                    forget(error)
             finally:
                 caller.events.put(None)
 
