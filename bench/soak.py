@@ -8,6 +8,7 @@ anything leaks, the books do not balance, or a place of the cap is lost.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -15,20 +16,25 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import grpc
 import requests
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from bench.soak_load import Caller, service_toxics, upstream_toxics
-from bench.soak_watch import Sample, problems, sample, table
+from bench.soak_watch import DATABASE, Sample, counts, idle, problems, sample, table
 from sandbox.server import environment
 from server.accounts.audit import audit
 from server.accounts.store import Store, open_store
+from server.serve import SPARE_THREADS
 from tests.fault_proxy import FaultProxy
 from tests.front_running import form
 from tests.paid_keys import paid_key
@@ -42,27 +48,41 @@ ATTEMPT_SECONDS = 5.0
 EVERY = 3.0
 TELL_EVERY = 30.0
 REST_SECONDS = 60.0
+LOOK_EVERY = 0.25
+SAME_LOOKS = 4
 
 
 @dataclass
 class Running:
-    """The programs that are watched, by name and process id, and the way in."""
+    """The programs that are watched, by name and process id, and the ways in.
+
+    `service` is where the service listens; connections are spoilt while `spoiling` is set.
+    """
 
     url: str
+    service: str
     keys: list[str]
     processes: Mapping[str, int]
     store: Store
+    spoiling: threading.Event
+    proxies: Sequence[FaultProxy]
+
+    def cut(self) -> None:
+        """End the connections that the proxies carry: none stays that is still to be spoilt."""
+        for proxy in self.proxies:
+            proxy.cut()
 
 
 @contextmanager
 def running(folder: Path, dice: Random) -> Iterator[Running]:
     """Start everything; the upstreams and the service are reached through spoiling proxies."""
-    database = f"sqlite:///{folder / 'imageedit.db'}"
+    database, spoiling = f"sqlite:///{folder / DATABASE}", threading.Event()
     with ExitStack() as stack:
         store = stack.enter_context(_store(database))
         settings = {
             "IMAGEEDIT_DATABASE_URL": database,
             "IMAGEEDIT_GRPC_ADDRESS": "127.0.0.1:0",
+            "IMAGEEDIT_GRPC_REFLECTION": "1",  # see `start_threads`
             "IMAGEEDIT_HTTP_ADDRESS": "127.0.0.1:0",
             "IMAGEEDIT_MAX_EDITS": str(CAP),
             "IMAGEEDIT_ATTEMPT_TIMEOUT": str(ATTEMPT_SECONDS),
@@ -76,15 +96,17 @@ def running(folder: Path, dice: Random) -> Iterator[Running]:
             return one.process.pid, one.wait_for(said[module])
 
         simulator, line = start("sandbox")
-        outside = FaultProxy(line.split()[-1], upstream_toxics(dice))
+        outside = FaultProxy(line.split()[-1], upstream_toxics(dice, spoiling))
         settings |= environment(stack.enter_context(outside).url)
         service, line = start("server")
-        inside = FaultProxy(f"http://{json.loads(line)['address']}", service_toxics(dice))
+        address = json.loads(line)["address"]
+        inside = FaultProxy(f"http://{address}", service_toxics(dice, spoiling))
         settings["IMAGEEDIT_GRPC_ADDRESS"] = stack.enter_context(inside).address
         front, line = start("gateway_http")
         url = f"http://127.0.0.1:{json.loads(line)['port']}"
         keys = [paid_key(store)[1] for _ in range(KEYS)]
-        yield Running(url, keys, {"front": front, "service": service, "sandbox": simulator}, store)
+        processes = {"front": front, "service": service, "sandbox": simulator}
+        yield Running(url, address, keys, processes, store, spoiling, (outside, inside))
 
 
 @contextmanager
@@ -106,11 +128,6 @@ class Soak:
             Caller(gateway.url, gateway.keys, Random(dice.getrandbits(64)))  # noqa: S311
             for _ in range(CALLERS)
         ]
-        self._go, self._stop = threading.Event(), threading.Event()
-        self._threads = [
-            threading.Thread(target=caller.run, args=(self._go, self._stop))
-            for caller in self._callers
-        ]
         self._began = time.monotonic()
 
     @property
@@ -123,60 +140,99 @@ class Soak:
 
         Ctrl-C ends the load, not the watching: what is left over must still come to its end.
         """
-        for thread in self._threads:
-            thread.start()
         whole = True
         try:
             self._load(seconds / 5)
-            self.rest()
+            start_threads(self._gateway.service)
+            self._rest()
             print(f"warm after {self.samples[0].at:.0f} s", flush=True)
             self._load(seconds * 4 / 5)
         except KeyboardInterrupt:
             print("stopping …", flush=True)
             whole = False
-        self._stop.set()
-        self.rest()
-        for thread in self._threads:
-            thread.join()
+        self._rest()
         return whole
 
     def _load(self, seconds: float) -> None:
-        self._go.set()
+        """Have all callers edit, with faults, until they are told to end what they began."""
+        stop = threading.Event()
+        threads = [threading.Thread(target=one.run, args=(stop,)) for one in self._callers]
+        for thread in threads:
+            thread.start()
+        self._gateway.spoiling.set()
+        try:
+            self._watch(seconds)
+        finally:
+            self._gateway.spoiling.clear()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            gc.collect()  # connections that only the errors of requests still know
+
+    def _watch(self, seconds: float) -> None:
+        every = min(TELL_EVERY, seconds / 4)
         until, told = time.monotonic() + seconds, time.monotonic()
         while (left := until - time.monotonic()) > 0:
-            time.sleep(min(EVERY, left))
+            time.sleep(min(EVERY, every, left))
             if self.samples:
-                self._look()
-            if time.monotonic() - told >= TELL_EVERY:
+                self.samples.append(self.look())
+            if time.monotonic() - told >= every:
                 told = time.monotonic()
                 self._tell()
 
-    def rest(self) -> None:
-        """End the load, wait until nothing is under way, and take a sample at rest."""
-        self._go.clear()
-        until = time.monotonic() + REST_SECONDS
-        now = self._look(keep=False)
-        while (now.leases or now.held) and time.monotonic() < until:
-            time.sleep(0.5)
-            now = self._look(keep=False)
-        time.sleep(min(EVERY, 2.0))  # connections that the callers left are seen to be closed
-        self._look(rest=True)
+    def _rest(self) -> None:
+        """Wait until nothing is under way, and take a sample at rest."""
+        settled(self.look, looks=0)
+        self._gateway.cut()
+        self.samples.append(replace(settled(self.look), rest=True))
 
-    def _look(self, *, rest: bool = False, keep: bool = True) -> Sample:
+    def look(self) -> Sample:
+        """Return how things are now."""
         at = time.monotonic() - self._began
-        now = sample(at, self._gateway.processes, self._gateway.store, rest=rest)
-        if keep:
-            self.samples.append(now)
-        return now
+        return sample(at, self._gateway.processes, self._gateway.store)
 
     def _tell(self) -> None:
-        now, outcomes = self._look(keep=False), self.outcomes
+        now, outcomes = self.look(), self.outcomes
         uses = ", ".join(
             f"{name} {use.memory >> 20} MiB {use.files} files {use.threads} threads"
             for name, use in now.uses.items()
         )
         print(f"{now.at:6.0f} s  {outcomes.total():6} edits, {outcomes['200']} good; {uses}; "
               f"{now.leases} leases", flush=True)  # fmt: skip
+
+
+def settled(look: Callable[[], Sample], looks: int = SAME_LOOKS) -> Sample:
+    """Return a look at what is at rest: nothing is under way, and `looks` more saw the same.
+
+    After REST_SECONDS it is whatever it is then.
+    """
+    until, same, now = time.monotonic() + REST_SECONDS, 0, look()
+    while not (idle(now) and same >= looks) and time.monotonic() < until:
+        time.sleep(LOOK_EVERY)
+        before, now = now, look()
+        same = same + 1 if counts(now) == counts(before) else 0
+    return now
+
+
+def start_threads(address: str) -> None:
+    """Have the service start every thread of its pool, as otherwise its busiest moments do.
+
+    Each call holds one of them as long as it lasts, and all last until every one has its answer.
+    """
+    done = threading.Event()
+
+    def questions() -> Iterator[ServerReflectionRequest]:
+        yield ServerReflectionRequest(list_services="")
+        done.wait()
+
+    with grpc.insecure_channel(address) as channel:
+        ask: Any = ServerReflectionStub(channel).ServerReflectionInfo
+        calls = [ask(questions()) for _ in range(3 * CAP + SPARE_THREADS)]
+        for call in calls:
+            next(call)
+        done.set()
+        for call in calls:
+            assert list(call) == []  # noqa: S101 -- it has ended
 
 
 def lost_places(gateway: Running) -> int:
@@ -186,20 +242,21 @@ def lost_places(gateway: Running) -> int:
     """
     sent = form(
         model="openai/gpt-image-1.5",
-        prompt="[sandbox echo delay=2]",
+        prompt="[sandbox echo delay=1]",
         image=encoded(gradient(64, 64), "PNG"),
     )
 
-    def one(number: int) -> bool:
+    def refused(number: int) -> bool:
         headers = {
             "Authorization": f"Bearer {gateway.keys[number % KEYS]}",
             "Content-Type": sent["content_type"],
         }
         url = f"{gateway.url}/v1/images/edits"
-        return requests.post(url, data=sent["data"], headers=headers, timeout=30).status_code == 503
+        answer = requests.post(url, data=sent["data"], headers=headers, timeout=30)
+        return answer.status_code == 503 and "as it can" in answer.text
 
     with ThreadPoolExecutor(CAP) as pool:
-        return sum(pool.map(one, range(CAP)))
+        return sum(pool.map(refused, range(CAP)))
 
 
 def main() -> int:
@@ -214,6 +271,7 @@ def main() -> int:
         found = problems(soak.samples)
         if lost := lost_places(gateway):
             found.append(f"{lost} of {CAP} places are lost.")
+        settled(soak.look, looks=0)  # what is told after the last answer is in the books, too
         found += audit(gateway.store)
         outcomes = soak.outcomes
         if outcomes["200"] < outcomes.total() / 3:  # or it shows nothing

@@ -28,11 +28,14 @@ FORMATS = ("png", "jpeg", "webp")
 PATIENCE = 30.0
 
 
-def upstream_toxics(dice: Random) -> Choice:
-    """Return what happens on connections to upstreams: one in twenty is spoilt or slow."""
+def upstream_toxics(dice: Random, spoiling: threading.Event) -> Choice:
+    """Return what happens on connections to upstreams: one in twenty is spoilt or slow.
+
+    None is unless `spoiling` is set.
+    """
 
     def choose(_: int) -> Toxic:
-        if dice.random() >= FAULTS:
+        if not spoiling.is_set() or dice.random() >= FAULTS:
             return CLEAN
         end, place = dice.choice((End.CLOSE, End.RESET, End.HANG)), dice.randrange(20_000)
         return dice.choice(
@@ -47,10 +50,15 @@ def upstream_toxics(dice: Random) -> Choice:
     return choose
 
 
-def service_toxics(dice: Random) -> Choice:
-    """Return what happens between front and service: no connection lasts over a minute."""
+def service_toxics(dice: Random, spoiling: threading.Event) -> Choice:
+    """Return what happens between front and service: no connection lasts over a minute.
+
+    Those that begin while `spoiling` is not set do.
+    """
 
     def choose(_: int) -> Toxic:
+        if not spoiling.is_set():
+            return CLEAN
         return Toxic(dice.choice((End.CLOSE, End.RESET)), after=dice.uniform(15, 60))
 
     return choose
@@ -64,16 +72,14 @@ class Caller:
         self._url, self._keys, self._dice = url, keys, dice
         self._pictures = {size: _picture(dice, size) for size in SIZES}
         self._masks = {size: _mask(size) for size in SIZES}
-        self._session = requests.Session()
 
-    def run(self, go: threading.Event, stop: threading.Event) -> None:
-        """Edit while `go` is set, until `stop` is."""
-        with self._session:
+    def run(self, stop: threading.Event) -> None:
+        """Edit until `stop` is set; what was begun is ended, and no connection kept."""
+        with requests.Session() as session:
             while not stop.is_set():
-                if go.wait(0.1):
-                    self.outcomes[self.edit()] += 1
+                self.outcomes[self._edit(session, stop)] += 1
 
-    def edit(self) -> str:
+    def _edit(self, session: requests.Session, stop: threading.Event) -> str:
         """Make one edit with all its repeats; return what it came to."""
         dice = self._dice
         body, content_type = self._form()
@@ -90,7 +96,7 @@ class Caller:
             retry = {"x-stainless-retry-count": str(attempt)} if attempt else {}
             seconds = 0.2 if dice.random() < FAULTS / 2 else PATIENCE  # some give up early
             with suppress(requests.RequestException):
-                answer = self._session.post(
+                answer = session.post(
                     f"{self._url}/v1/images/edits",
                     data=body,
                     headers=headers | retry,
@@ -100,6 +106,8 @@ class Caller:
                 again = answer.status_code >= 500 or answer.status_code == 429
                 if not again or answer.headers.get("x-should-retry") == "false":
                     break
+            if stop.is_set():
+                break
         return status
 
     def _form(self) -> tuple[bytes, str]:

@@ -1,17 +1,23 @@
-"""What a soak looks at, and what it makes of it: memory, files, threads, leases and holds."""
+"""What a soak looks at, and what it makes of it: memory, files, threads, leases and holds.
+
+At rest, files and threads are as many as they were: no number is too small to be a leak. What a
+pool may keep does not count as one: its threads are all started before the first rest, and its
+database connections are counted apart.
+"""
 
 from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from server.accounts.schema import accounts, keys
-from server.accounts.store import Store
+from server.accounts.store import POOL, Store
 
 MEBIBYTE = 1_048_576
 MAX_SLOPE = 1.0
@@ -20,18 +26,21 @@ MIN_SPAN = 180.0
 """Seconds of warm samples below which a slope says nothing."""
 JUDGED = frozenset({"front", "service"})
 """Whose memory is judged: the simulator keeps a log of what it was asked."""
-SPARE = 48
-"""Open files, or threads, by which two moments of rest may differ: pools fill up slowly, that of
-database connections to 16 of three files each."""
+DATABASE = "imageedit.db"
+"""The watched programs' database: its connections have this file open, and others beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process has at a moment: bytes of resident memory, open files, threads."""
+    """What a process has at a moment: bytes of resident memory, open files, threads.
+
+    `connections` are those to the database, whose files are not among the others.
+    """
 
     memory: int
     files: int
     threads: int
+    connections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,20 @@ def use_of(pid: int) -> Use:
     status = dict(
         line.split(":", 1) for line in (folder / "status").read_text("utf-8").splitlines()
     )
+    names = [Path(target).name for target in _targets(folder / "fd")]
     return Use(
         memory=int(status["VmRSS"].split()[0]) * 1024,
-        files=sum(1 for _ in (folder / "fd").iterdir()),
+        files=sum(not name.startswith(DATABASE) for name in names),
         threads=int(status["Threads"]),
+        connections=names.count(f"{DATABASE}-wal"),  # each has its own log open (sqlite.org/wal)
     )
+
+
+def _targets(folder: Path) -> Iterator[str]:
+    """Yield what the links in `folder` lead to; those that vanish meanwhile are left out."""
+    for link in folder.iterdir():
+        with suppress(FileNotFoundError):
+            yield str(link.readlink())
 
 
 def sample(at: float, processes: Mapping[str, int], store: Store, *, rest: bool = False) -> Sample:
@@ -69,6 +87,16 @@ def sample(at: float, processes: Mapping[str, int], store: Store, *, rest: bool 
         leases = connection.scalar(select(func.coalesce(func.sum(keys.c.active), 0)))
     uses = {name: use_of(pid) for name, pid in processes.items()}
     return Sample(at, uses, int(leases or 0), int(held or 0), rest)
+
+
+def idle(now: Sample) -> bool:
+    """Tell whether no edit is under way, and no money held."""
+    return not now.leases and not now.held
+
+
+def counts(now: Sample) -> dict[str, Use]:
+    """Return what each process has, but for its memory."""
+    return {name: replace(use, memory=0) for name, use in now.uses.items()}
 
 
 def slope(samples: Sequence[Sample], name: str) -> float | None:
@@ -96,10 +124,12 @@ def problems(warm: Sequence[Sample]) -> list[str]:
         grew = slope(warm, name)
         if name in JUDGED and grew is not None and grew > MAX_SLOPE:
             found.append(f"{name} grows by {grew:.2f} MiB a minute.")
-        if use.files > before.files + SPARE:
+        if use.files > before.files:
             found.append(f"{name} had {before.files} files open at rest, and has {use.files}.")
-        if use.threads > before.threads + SPARE:
+        if use.threads > before.threads:
             found.append(f"{name} had {before.threads} threads at rest, and has {use.threads}.")
+        if use.connections > POOL:  # so many are kept; others are closed when they are given back
+            found.append(f"{name} has {use.connections} database connections at rest.")
     if last.leases:
         found.append(f"{last.leases} leases are left.")
     if last.held:
@@ -109,7 +139,8 @@ def problems(warm: Sequence[Sample]) -> list[str]:
 
 def table(warm: Sequence[Sample]) -> str:
     """Return the closing table: each process at the two moments of rest, and under load."""
-    lines = [f"{'':9}{'MiB at rest':>16}{'most':>8}{'a minute':>10}{'files':>12}{'threads':>12}"]
+    heads = f"{'MiB at rest':>16}{'most':>8}{'a minute':>10}{'files':>12}{'threads':>12}"
+    lines = [f"{'':9}{heads}{'database':>12}"]
     first, last = warm[0], warm[-1]
     for name, use in last.uses.items():
         before, grew = first.uses[name], slope(warm, name)
@@ -118,6 +149,7 @@ def table(warm: Sequence[Sample]) -> str:
             f"{name:9}{before.memory / MEBIBYTE:8.1f} →{use.memory / MEBIBYTE:6.1f}{most:8.1f}"
             f"{'—' if grew is None else f'{grew:+.2f}':>10}"
             f"{before.files:6} →{use.files:4}{before.threads:6} →{use.threads:4}"
+            f"{before.connections:6} →{use.connections:4}"
         )
     lines.append(f"leases {last.leases}, held {last.held} nano-dollars")
     return "\n".join(lines)
