@@ -74,7 +74,7 @@ def _moved(gateway: Gateway) -> Image.Image:
     exact, _ = edited(gateway, prompt, "openai/gpt-image-2")
     hint = hint.resize(SIZE, Image.Resampling.LANCZOS)
     pasted = hint.copy()
-    keep = CoveragePlane.from_levels(sample("landscape-mask")).levels(edit=0, keep=255)
+    keep = CoveragePlane.from_levels(sample("landscape-mask")).protected()
     pasted.paste(source, mask=keep)
     return _sheet([_detail(picture, FIR, (96, 64)) for picture in (source, hint, pasted, exact)])
 

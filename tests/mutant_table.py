@@ -292,8 +292,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "OpenAI's masks are the other way round": Mutant(
         "server/imaging/masks.py",
-        "mask.putalpha(plane.levels(edit=0, keep=255))",
-        "mask.putalpha(plane.levels(edit=255, keep=0))",
+        'mask.putalpha(plane.protected().convert("L"))',
+        'mask.putalpha(plane.edited().convert("L"))',
         (
             "tests/test_imaging_masks.py::test_openai_reads_from_our_native_mask_what_our_caller_meant",
         ),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from types import FrameType
+
 import pytest
 from PIL import Image
 
 from server.domain import OutputFormat, Picture
+from server.imaging.decode import decode
+from server.imaging.encode import encode
 from server.imaging.inspect import BadPicture, read_picture
 from tests.finishing import finished
 from tests.pictures import chunk, decoded, encoded, gradient, smooth, turned, with_png_chunks
@@ -30,6 +36,25 @@ def test_the_asked_type_is_kept_and_nothing_is_encoded_twice(
     assert read_picture(result.picture.data) == result.picture
     same = output_format.mime_type == f"image/{arrives.lower()}"
     assert (result.picture.data == read_picture(data).data) == same
+
+
+def test_an_edit_without_mask_is_decoded_once_each_way_and_never_encoded() -> None:
+    asked = encoded(gradient(40, 30), "PNG")
+    delivered = encoded(smooth(40, 30), "PNG")
+    calls: Counter[str] = Counter()
+
+    def counted(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code in {decode.__code__, encode.__code__}:
+            calls[frame.f_code.co_name] += 1
+
+    sys.setprofile(counted)
+    try:
+        picture = read_picture(asked)
+        result = finished(delivered)
+    finally:
+        sys.setprofile(None)
+    assert calls == {"decode": 2}
+    assert (picture.data, result.picture.data) == (asked, delivered)
 
 
 @pytest.mark.parametrize("output_format", [JPEG, WEBP])

@@ -52,7 +52,7 @@ def test_not_one_pixel_outside_the_mask_is_changed(
     assert not result.unaligned
     assert result.size_kept
     wanted = model.convert("RGBA")
-    wanted.paste(original.convert("RGBA"), mask=plane.levels(edit=0, keep=255))
+    wanted.paste(original.convert("RGBA"), mask=plane.protected())
     assert _pixels(result.picture) == wanted.tobytes()
     assert result.transparent == (wanted.getchannel("A").getextrema()[0] < 255)
 

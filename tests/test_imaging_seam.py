@@ -41,11 +41,11 @@ def test_not_one_protected_pixel_is_touched_and_each_other_one_shows_the_edit(
         source.putalpha(255)
     result = model.copy()
     put_back(source, result, plane)
-    keep = plane.levels(edit=0, keep=255)
+    keep = plane.protected()
     nothing = Image.new(mode, SIZE)
     outside = Image.composite(ImageChops.difference(source, result), nothing, keep)
     assert outside.getextrema() == nothing.getextrema()
-    edited = keep.point([255] + [0] * 255)
+    edited = plane.edited()
     for x in range(0, SIZE[0], 13):
         for y in range(0, SIZE[1], 5):
             if edited.getpixel((x, y)):

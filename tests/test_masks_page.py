@@ -53,7 +53,7 @@ def test_the_conventions_are_as_told(pixel: tuple[int, ...], edited: set[str]) -
         mask.putpixel((x, 0), colour)
     for convention in MaskConvention:
         plane = read_mask(encoded(mask, "PNG"), convention, 4, 1)
-        assert (plane.levels().getpixel((0, 0)) == 255) == (convention in edited)
+        assert (plane.edited().getpixel((0, 0)) == 255) == (convention in edited)
 
 
 def test_qwen_is_routed_as_told() -> None:

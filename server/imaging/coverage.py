@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from server.sizes import Size
+
 
 @dataclass(frozen=True, slots=True)
 class CoveragePlane:
@@ -27,21 +29,26 @@ class CoveragePlane:
 
     def inverted(self) -> CoveragePlane:
         """Return the plane that edits what this one keeps."""
-        return CoveragePlane.from_levels(self.levels(edit=0, keep=255))
+        return CoveragePlane(self.width, self.height, self.protected().tobytes())
 
-    def levels(
-        self, *, edit: int = 255, keep: int = 0, size: tuple[int, int] | None = None
-    ) -> Image.Image:
-        """Return the plane as a grey picture of two levels, stretched to `size` where given."""
-        bits = Image.frombytes("1", (self.width, self.height), self.rows)
-        if size not in {None, bits.size}:
-            bits = bits.resize(size, Image.Resampling.NEAREST)
-        return bits.convert("L").point([keep] * 128 + [edit] * 128)
+    def edited(self, size: Size | None = None) -> Image.Image:
+        """Return a picture of mode 1, white where an edit goes, stretched to `size` if given."""
+        return self._picture("1", size)
+
+    def protected(self, size: Size | None = None) -> Image.Image:
+        """Return the same the other way round: white where everything stays."""
+        return self._picture("1;I", size)
+
+    def _picture(self, bits: str, size: Size | None) -> Image.Image:
+        picture = Image.frombytes("1", (self.width, self.height), self.rows, "raw", bits)
+        if size is None or size == picture.size:
+            return picture
+        return picture.resize(size, Image.Resampling.NEAREST)
 
     @property
     def bounding_box(self) -> tuple[int, int, int, int] | None:
         """Left, top, right, bottom of what is edited, the last two exclusive; None: nothing is."""
-        return Image.frombytes("1", (self.width, self.height), self.rows).getbbox()
+        return self.edited().getbbox()
 
     @property
     def protects_nothing(self) -> bool:

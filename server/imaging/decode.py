@@ -64,6 +64,11 @@ def decode(file: Stripped) -> Image.Image:
     return pixels
 
 
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return `image` in `mode`: itself, not a copy, where it is."""
+    return image if image.mode == mode else image.convert(mode)
+
+
 def as_it_is(file: Stripped) -> bool:
     """Return whether every reader sees in the file itself what `decode` makes of it."""
     plain = file.portable and file.orientation == UPRIGHT
@@ -101,7 +106,7 @@ def _to_rgb(image: Image.Image, bits: int) -> Image.Image:
     if image.mode == "P" and key is not None:
         image.info["transparency"] = key
         return image.convert("RGBA")
-    return image.convert("RGBA" if image.mode in {"LA", "RGBA"} else "RGB")
+    return in_mode(image, "RGBA" if image.mode in {"LA", "RGBA"} else "RGB")
 
 
 def _grey_16_to_rgb(image: Image.Image, key: int | None) -> Image.Image:

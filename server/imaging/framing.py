@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+from server.imaging.encode import on_white
 from server.imaging.placement import Placement
 from server.imaging.reframing import reframed
 from server.imaging.registration import ALIKE, ONE_PLACE, register
@@ -29,7 +30,7 @@ def find_placement(source: Image.Image, model: Image.Image, keep: Image.Image) -
         return as_it_is
     size = _reduced(source.size)
     given, seen, kept = (
-        image.resize(size, Image.Resampling.BOX, reducing_gap=1.0).convert("L")
+        on_white(image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)).convert("L")
         for image in (source, model, keep)
     )
     found = register(

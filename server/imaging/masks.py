@@ -83,10 +83,10 @@ def native_mask(plane: CoveragePlane) -> Picture:
     All colours are 0. Source: OpenAI, "Create image edit", `mask`.
     """
     mask = Image.new("RGBA", (plane.width, plane.height))
-    mask.putalpha(plane.levels(edit=0, keep=255))
+    mask.putalpha(plane.protected().convert("L"))
     return encode(mask, OutputFormat.PNG)
 
 
 def second_image_mask(plane: CoveragePlane) -> Picture:
     """Return a grey PNG of 0 and 255 alone, white where the edit goes."""
-    return encode(plane.levels(), OutputFormat.PNG)
+    return encode(plane.edited().convert("L"), OutputFormat.PNG)

@@ -8,6 +8,8 @@ from PIL import Image
 
 from server.sizes import Size
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom, the last two exclusive
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -34,26 +36,27 @@ class Placement:
         down = self.shift_y + (self.stretch_y - 1) / 2
         return across * size[0], down * size[1]
 
-    def undo(self, model: Image.Image, canvas: Image.Image) -> None:
+    def undo(self, model: Image.Image, canvas: Image.Image, box: Box) -> None:
         """Bring the model's picture to `canvas`, of the same mode, its content where it belongs.
 
-        At the rim, which the model's picture may not reach, the canvas stays as it is.
+        That is done in `box` of the canvas alone. At the rim, which the model's picture may not
+        reach, the canvas stays as it is. `canvas` may be `model` itself.
         """
-        size = canvas.size
-        left, right = _reached(self.stretch_x, self.shift_x, size[0])
-        top, bottom = _reached(self.stretch_y, self.shift_y, size[1])
-        box = (
-            (left / size[0] * self.stretch_x + self.shift_x) * model.width,
-            (top / size[1] * self.stretch_y + self.shift_y) * model.height,
-            (right / size[0] * self.stretch_x + self.shift_x) * model.width,
-            (bottom / size[1] * self.stretch_y + self.shift_y) * model.height,
-        )
-        part = model.resize((right - left, bottom - top), Image.Resampling.LANCZOS, box=box)
-        canvas.paste(part, (left, top))
+        left, right = _reached(self.stretch_x, self.shift_x, canvas.width, box[0::2])
+        top, bottom = _reached(self.stretch_y, self.shift_y, canvas.height, box[1::2])
+        if left < right and top < bottom:
+            seen = (
+                (left / canvas.width * self.stretch_x + self.shift_x) * model.width,
+                (top / canvas.height * self.stretch_y + self.shift_y) * model.height,
+                (right / canvas.width * self.stretch_x + self.shift_x) * model.width,
+                (bottom / canvas.height * self.stretch_y + self.shift_y) * model.height,
+            )
+            size = (right - left, bottom - top)
+            canvas.paste(model.resize(size, Image.Resampling.LANCZOS, box=seen), (left, top))
 
 
-def _reached(stretch: float, shift: float, side: int) -> tuple[int, int]:
-    """Return the first and the last (exclusive) of `side` pixels that the model's covers."""
+def _reached(stretch: float, shift: float, side: int, wanted: tuple[int, ...]) -> tuple[int, int]:
+    """Return the first and the last (exclusive) of the `wanted` pixels that the model's covers."""
     first = -(-max(0.0, -shift / stretch) * side // 1)
     last = min(1.0, (1 - shift) / stretch) * side // 1
-    return int(first), int(last)
+    return max(int(first), wanted[0]), min(int(last), wanted[1])

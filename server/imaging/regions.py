@@ -36,7 +36,7 @@ def parts(plane: CoveragePlane) -> list[Region]:
 
     One around all of them where they are too many; none where it edits nothing.
     """
-    levels = plane.levels()
+    levels = plane.edited().convert("L")
     box = levels.getbbox()
     if box is None:
         return []

@@ -17,8 +17,8 @@ def put_back(source: Image.Image, onto: Image.Image, plane: CoveragePlane) -> No
     There every pixel becomes the source's own. A few pixels inside the mask become a blend of
     both, at least 40 % of it the edit, so that no hard edge shows.
     """
-    keep = plane.levels(edit=0, keep=255, size=onto.size)
-    edited = keep.point([255] + [0] * 255).getbbox()
+    keep = plane.protected(onto.size)
+    edited = plane.edited(onto.size).getbbox()
     width = min(_WIDEST, max(onto.size) // _OF_PICTURE)
     if edited and width:
         share = _fading(keep, edited, width)
@@ -30,7 +30,7 @@ def _fading(keep: Image.Image, box: tuple[int, int, int, int], width: int) -> Im
     """Return how much of the source each pixel in `box` takes, as grey levels."""
     left, top, right, bottom = box
     # What is around the box counts as well; beyond the picture's rim it is 0.
-    around = keep.crop((left - width, top - width, right + width, bottom + width))
+    around = keep.crop((left - width, top - width, right + width, bottom + width)).convert("L")
     inner = (width, width, width + right - left, width + bottom - top)
     most = round(255 * _MOST)
     rise = [min(round(1.5 * level), most) for level in range(256)]
