@@ -28,7 +28,7 @@ LONGEST = (
     *("command", "idempotency_races", "error_table", "crashes", "upstream_time_box", "secrets"),
     *("programs", "edit_road", "crashed_starts", "ledger_races", "promises"),
     *("jobs", "job_crashes", "edit_facts", "imaging_framing", "playground", "openapi", "examples"),
-    *("usage_page", "docs"),
+    *("usage_page", "docs_start", "docs_commands"),
 )
 
 

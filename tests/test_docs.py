@@ -1,124 +1,105 @@
-"""The pages of docs/: every block of them is run here, and every table compared with the code.
+"""The pages of the project: lengths, links, and what their words and tables say of the code.
 
-Blocks `sh` run in bash, `python` in one namespace a page, from top to bottom, in a folder that
-looks like the project. "# prints: WORDS" beside a command is checked. Other fences only show.
+tests/test_docs_commands.py and tests/test_docs_start.py run their blocks.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import openai
 import pytest
-from PIL import Image
+import yaml
 
 from gateway_http import errors as front
 from server.catalog_file import load
 from server.providers import base
 from server.providers.registry import PROVIDERS
 from tests import model_table
-from tests.programs import ROOT, ROOTS
-from tests.running import Gateway
+from tests.documents import PAGES, blocks, spoken_commands
+from tests.fake_kubectl import NotThere
+from tests.programs import ROOT
+from tests.spoken import CHECKS
 
 DOCS = ROOT / "docs"
-# masks.md and operations.md have tests of their own: of pictures, and of clusters.
-OF_THEIR_OWN = {"masks.md", "operations.md"}
-PAGES = {
-    page.name: page.read_text(encoding="utf-8")
-    for page in sorted(DOCS.glob("*.md"))
-    if page.name not in OF_THEIR_OWN
-}
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PRINTS = re.compile(r"# prints: (.*)$", re.MULTILINE)
-RUN, SHOWN = {"sh", "python"}, {"toml", "json", "yaml", "text"}
+GUIDES = [page for page in PAGES if re.fullmatch(r"docs/[\w-]+\.md", page)]
+OF_ANY_LENGTH = {"docs/masks.md", "docs/operations.md"}
+VARIABLE = re.compile(r"\b(?:IMAGEEDIT|OPENAI|OPENROUTER|SILICONFLOW)_[A-Z_]*[A-Z]\b")
 
 
-def blocks(page: str) -> list[tuple[str, str]]:
-    """Return the language and text of each block of a page."""
-    return FENCE.findall(PAGES[page])
-
-
-@pytest.fixture
-def folder(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with small samples, entered, and an environment with gateway, key and command."""
-    samples = tmp_path / "docs" / "samples"
-    samples.mkdir(parents=True)
-    for path in (DOCS / "samples").glob("*.png"):
-        with Image.open(path) as picture:
-            small = picture.resize((picture.width // 8, picture.height // 8), Image.Resampling.BOX)
-            small.save(samples / path.name)
-    commands = tmp_path / ".venv" / "bin"
-    commands.parent.symlink_to(sys.prefix)
-    monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "IMAGEEDIT_KEY": gateway.key,
-        "IMAGEEDIT_URL": gateway.url,
-        "IMAGEEDIT_DATABASE_URL": gateway.environment["IMAGEEDIT_DATABASE_URL"],
-        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(map(str, ROOTS)),
-    }.items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
-
-
-def run(language: str, text: str, names: dict[str, object]) -> str:
-    """Run a block; return what it printed. Fails where it does."""
-    if language == "sh":
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
-    exec(compile(text, "a page", "exec"), names)  # noqa: S102 - our own pages
-    return ""
-
-
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if RUN & {kind for kind, _ in blocks(page)}]
-)
-def test_every_command_of_a_page_works(
-    gateway: Gateway, folder: Path, page: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for tool in ("curl", "jq"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
-    names: dict[str, object] = {"__name__": page}
-    for language, written in blocks(page):
-        if language not in RUN:
-            continue
-        text = written.replace("http://127.0.0.1:8080", gateway.url)
-        text = text.replace("127.0.0.1:50051", gateway.service.address)
-        printed = run(language, text, names) + capsys.readouterr().out
-        for words in PRINTS.findall(written):
-            assert words in printed, f"{written}\n{printed}"
-    for client in names.values():
-        if isinstance(client, openai.OpenAI):
-            client.close()  # or its connections warn in another test
+@pytest.mark.parametrize("page", sorted({*GUIDES} - OF_ANY_LENGTH))
+def test_a_guide_is_short(page: str) -> None:
+    assert 20 <= len(PAGES[page].splitlines()) <= 160
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_short_and_its_fences_are_known(page: str) -> None:
-    assert 20 <= len(PAGES[page].splitlines()) <= 160
-    assert len(re.findall("^```", PAGES[page], re.MULTILINE)) == 2 * len(blocks(page))
-    assert {language for language, _ in blocks(page)} <= RUN | SHOWN
-    for language, text in blocks(page):
-        if language == "toml":
-            tomllib.loads(text)
-        elif language == "json":
-            json.loads(text)
+def test_what_a_page_shows_is_well_formed(page: str) -> None:
+    for block in blocks(page):
+        if block.language == "json":
+            json.loads(block.text)
+        elif block.language == "yaml":
+            yaml.safe_load(block.text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_in_a_sentence_could_be_typed(page: str) -> None:
+    for words in spoken_commands(page, CHECKS):
+        CHECKS[words[0]](words[1:])
+
+
+def test_commands_in_comments_of_what_is_deployed_could_be_typed() -> None:
+    found = []
+    for path in sorted((ROOT / "deploy").rglob("*")):
+        if path.is_file() and path.suffix != ".txt":
+            for line in path.read_text(encoding="utf-8").splitlines():
+                found += re.findall(r"^#(?: +[A-Z_]+=\S+)* +((?:docker|kubectl) [^;]+)", line)
+    assert len(found) >= 4
+    for words in map(str.split, found):
+        CHECKS[words[0]](words[1:])
+
+
+WRONG = [
+    "make walk",
+    "make test WORDS=x",
+    "imageedit paint",
+    "imageedit keys melt",
+    "imageedit edit --fast",
+    "python -m server.nothing",
+    "pip install .[nothing]",
+    "uv pip compile --extra nothing",
+    "uv pip compile -o deploy/nothing.txt",
+    "npm install --prefix docs",
+    "docker compose -f deploy/nothing.yaml up",
+    "docker compose -f deploy/compose.yaml run nobody imageedit migrate",
+    "docker compose -f deploy/compose.yaml run migrate imageedit emigrate",
+    "kubectl apply -k deploy",
+    "kubectl create namespace other",
+    "kubectl -n other create secret generic imageedit",
+    "kubectl -n imageedit create secret generic imageedit --from-literal=password=x",
+    "kubectl -n imageedit create secret generic other --from-literal=redis-url=x",
+    "kubectl -n imageedit exec deploy/nobody -- true",
+    "kubectl delete namespace imageedit",
+    "sqlite3 imageedit.db .backup",
+    "pg_dump --exclude-table-data=pictures",
+]
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_a_command_that_could_not_be_typed_is_found(command: str) -> None:
+    program, *words = command.split()
+    with pytest.raises((AssertionError, NotThere, ImportError)):
+        CHECKS[program](words)
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES} - {"README.md"}))
+def test_every_variable_of_a_page_is_in_the_readme(page: str) -> None:
+    told = set(VARIABLE.findall(PAGES["README.md"]))
+    for name in set(VARIABLE.findall(PAGES[page])) - told:
+        assert "_TEST_" in name, name
+        assert any(name in path.read_text("utf-8") for path in (ROOT / "tests").glob("*.py"))
 
 
 def links(text: str) -> Iterator[tuple[str, str]]:
@@ -132,7 +113,7 @@ def links(text: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     for path, fragment in links(PAGES[page]):
-        target = (DOCS / path) if path else DOCS / page
+        target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), path
         if fragment:
             heads = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
@@ -140,19 +121,19 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
 
 def test_the_contents_name_every_page_and_the_readme_names_the_contents() -> None:
-    told = {path for path, _ in links(PAGES["README.md"])}
+    told = {path for path, _ in links(PAGES["docs/README.md"])}
     assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= told
-    assert "](docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/README.md)" in PAGES["README.md"]
 
 
 def test_the_models_and_prices_are_those_of_the_catalogue() -> None:
-    shown = model_table.TABLE.search(PAGES["models-and-prices.md"])
+    shown = model_table.TABLE.search(PAGES["docs/models-and-prices.md"])
     assert shown is not None
     assert shown[0] == model_table.table(), "run `python -m tests.model_table`"
 
 
 def test_the_errors_are_those_of_the_front() -> None:
-    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| `(\w+)` \|", PAGES["errors.md"], re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| `(\w+)` \|", PAGES["docs/errors.md"], re.MULTILINE)
     told = {(int(status), code, kind) for status, code, kind in rows}
     assert len(rows) == len(told)
     known = {(status, code, kind) for status, kind, code in front.REASONS.values()}
@@ -168,17 +149,17 @@ def test_the_errors_are_those_of_the_front() -> None:
 
 
 def test_the_example_of_a_provider_fits_what_a_provider_is(tmp_path: Path) -> None:
-    page = PAGES["adding-a-provider.md"]
-    for block in (text for kind, text in blocks("adding-a-provider.md") if kind == "python"):
-        for statement in ast.walk(ast.parse(block)):
+    page = "docs/adding-a-provider.md"
+    for text in (block.text for block in blocks(page) if block.language == "python"):
+        for statement in ast.walk(ast.parse(text)):
             if isinstance(statement, ast.ImportFrom) and statement.module == base.__name__:
                 assert {name.name for name in statement.names} <= vars(base).keys()
-        if "def build" in block:
-            assert all(f"\ndef {name}(" in block for name in ("build", "read", "explain"))
-    kinds = re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)
+        if "def build" in text:
+            assert all(f"\ndef {name}(" in text for name in ("build", "read", "explain"))
+    kinds = re.findall(r"^\| `([A-Z_]+)` \|", PAGES[page], re.MULTILINE)
     assert set(kinds) == {kind.name for kind in base.FailureKind}
     catalogue = tmp_path / "catalog.toml"
-    rows = [text for kind, text in blocks("adding-a-provider.md") if kind == "toml"]
+    rows = [block.text for block in blocks(page) if block.language == "toml"]
     catalogue.write_text("\n".join(rows), encoding="utf-8")
     catalog = load(catalogue, {*PROVIDERS, "acme"}, {"acme"})
     assert [route.name for route in catalog.routes(catalog.find("acme/retouch-2"))]
