@@ -89,7 +89,7 @@ def test_the_page_has_a_command_for_every_example() -> None:
     programs |= {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("node/*.mjs")}
     programs |= {str(path.parent.relative_to(EXAMPLES)) for path in EXAMPLES.glob("go/*/main.go")}
     assert {name(command) for command in COMMANDS} == programs
-    assert len(programs) == 7
+    assert len(programs) == 8
 
 
 @pytest.mark.timeout(400)

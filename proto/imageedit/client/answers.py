@@ -113,9 +113,9 @@ def result(
         model=facts.model,
         width=facts.width,
         height=facts.height,
-        output_format=_word(pb.OutputFormat.Name(facts.output_format), "OUTPUT_FORMAT_"),
-        quality=_word(pb.Quality.Name(facts.quality), "QUALITY_"),
-        background=_word(pb.Background.Name(facts.background), "BACKGROUND_"),
+        output_format=word(pb.OutputFormat.Name(facts.output_format), "OUTPUT_FORMAT_"),
+        quality=word(pb.Quality.Name(facts.quality), "QUALITY_"),
+        background=word(pb.Background.Name(facts.background), "BACKGROUND_"),
         created=facts.create_time.ToDatetime(UTC),
         usage=Usage(
             used.input_tokens,
@@ -125,7 +125,7 @@ def result(
             used.cost_nanos,
         ),
         ignored_parameters=tuple(facts.ignored_parameters),
-        mask_method=report and _word(pb.MaskMethod.Name(report.method), "MASK_METHOD_"),
+        mask_method=report and word(pb.MaskMethod.Name(report.method), "MASK_METHOD_"),
         mask_unaligned=bool(report and report.unaligned),
         mask_drift=report.drift if report else None,
         edit_id=facts.edit_id,
@@ -150,5 +150,6 @@ def model(message: pb.Model) -> Model:
     )
 
 
-def _word(name: str, prefix: str) -> str:
+def word(name: str, prefix: str) -> str:
+    """Return an enum's name as it is said here, such as "low" for "QUALITY_LOW"."""
     return name.removeprefix(prefix).lower()

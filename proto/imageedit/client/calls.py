@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from decimal import Decimal
-from os import PathLike
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 import grpc
 
 from imageedit.client import answers
 from imageedit.client.answers import Credits, Model, Result
-from imageedit.client.errors import error_of
+from imageedit.client.caller import Caller, told
 from imageedit.client.events import Event, events
-from imageedit.client.request import Options, Picture, content, messages, number, parameters
+from imageedit.client.jobs import Jobs
+from imageedit.client.request import EDIT_SECONDS, Options, Picture, messages, number, parameters
 from imageedit.v1 import image_edit_pb2 as pb
-from imageedit.v1.image_edit_pb2_grpc import ImageEditStub
-
-EDIT_SECONDS = 600.0  # longer than an edit may take there, so that its own error comes first
-ASK_SECONDS = 30.0
 
 
 class Client:
-    """The service, asked with one key. A context manager; every method raises `ImageEditError`."""
+    """The service, asked with one key. A context manager; every method raises `ImageEditError`.
+
+    `jobs` has edits that go on by themselves, for callers that can't hold a call for minutes.
+    """
 
     def __init__(self, channel: grpc.Channel, key: str) -> None:
         self._channel = channel
-        self._stub = ImageEditStub(channel)
-        self._metadata = (("authorization", f"Bearer {_printable('key', key)}"),)
+        self._caller = Caller(channel, key)
+        self.jobs = Jobs(self._caller)
 
     def edit(
         self,
@@ -78,29 +77,23 @@ class Client:
         is as in `edit`. Closing the iterator early cancels the call.
         """
         request = parameters(model, prompt, options, partial_images)
-        given = [images] if isinstance(images, bytes | str | PathLike) else images
-        files = [content(image) for image in given]
-        once = [] if idempotency_key is None else [_printable("idempotency key", idempotency_key)]
-        call = self._stub.StreamEditImage(
-            messages(request, files, None if mask is None else content(mask)),
-            metadata=(*self._metadata, *(("idempotency-key", value) for value in once)),
-            timeout=timeout,
-        )
+        requests = messages(pb.StreamEditImageRequest, request, images, mask)
+        method = self._caller.stub.StreamEditImage
+        call = self._caller.send(method, requests, idempotency_key, timeout)
         try:
-            yield from events(call)
-        except grpc.RpcError as error:
-            raise error_of(error) from None
+            with told():
+                yield from events(call)
         finally:
             call.cancel()
 
     def models(self) -> list[Model]:
         """Return the models that can be routed now."""
-        listed = self._ask(self._stub.ListModels, pb.ListModelsRequest())
+        listed = self._caller.ask(self._caller.stub.ListModels, pb.ListModelsRequest())
         return [answers.model(model) for model in listed.models]
 
     def credits(self) -> Credits:
         """Return what the key's account has, holds and spent."""
-        told = self._ask(self._stub.GetCredits, pb.GetCreditsRequest())
+        told = self._caller.ask(self._caller.stub.GetCredits, pb.GetCreditsRequest())
         return Credits(told.balance_nanos, told.held_nanos, told.spent_nanos)
 
     def estimate(
@@ -128,7 +121,7 @@ class Client:
         )
         if quality is not None:
             request.quality = pb.Quality.ValueType(number("quality", quality))
-        told = self._ask(self._stub.EstimateCost, request)
+        told = self._caller.ask(self._caller.stub.EstimateCost, request)
         return answers.dollars(told.max_cost_nanos)
 
     def close(self) -> None:
@@ -145,16 +138,3 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _ask(self, method: Callable[..., Any], request: Any) -> Any:
-        try:
-            return method(request, metadata=self._metadata, timeout=ASK_SECONDS)
-        except grpc.RpcError as error:
-            raise error_of(error) from None
-
-
-def _printable(name: str, text: str) -> str:
-    """Return what metadata can hold; a `ValueError` does not show it, for it may be a secret."""
-    if not (text and text.isascii() and text.isprintable()):
-        raise ValueError(f"the {name} must be printable ASCII; is there a line break at its end?")
-    return text

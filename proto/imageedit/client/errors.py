@@ -21,10 +21,11 @@ class ImageEditError(Exception):
 
     `code` is the contract's, in lower case: "invalid_api_key", "invalid_request_error",
     "model_capability_mismatch", "permission_denied", "insufficient_credits",
-    "idempotency_key_reused", "rate_limit_exceeded", "upstream_error", "internal_error"; or, where
-    the service was not heard, "unavailable" (no connection), "deadline_exceeded", "cancelled",
-    "unknown". `field` is the parameter at fault. `retry_after`, in seconds, is there exactly when
-    a repeat is safe and may help. `request_id` is what the service's log has for this call.
+    "idempotency_key_reused", "not_found", "rate_limit_exceeded", "upstream_error",
+    "internal_error"; "cancelled" for a job that ended on its caller's wish; or, where the service
+    was not heard, "unavailable" (no connection), "deadline_exceeded", "cancelled", "unknown".
+    `field` is the parameter at fault. `retry_after`, in seconds, is there exactly when a repeat is
+    safe and may help. `request_id` is what the service's log has for this call.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imageedit.client import answers
+from imageedit.client.caller import request_id_of
 from imageedit.client.errors import ImageEditError
 from imageedit.v1 import image_edit_pb2 as pb
 
@@ -62,7 +63,7 @@ def events(call: Any) -> Iterator[Event]:
                 facts = message.result
             case "result_chunk":
                 result += message.result_chunk.data
-    request_id = dict(call.initial_metadata() or ()).get("x-request-id")
+    request_id = request_id_of(call)
     if facts is None:
         raise ImageEditError("The answer has no result.", "unknown", request_id=request_id)
     replayed = dict(call.trailing_metadata() or ()).get("idempotent-replayed") == "true"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 from imageedit.v1 import image_edit_pb2 as pb
 
 CHUNK_BYTES = 1_048_576
+EDIT_SECONDS = 600.0  # longer than an edit may take there, so that its own error comes first
 
+Message = TypeVar("Message", pb.StreamEditImageRequest, pb.StartEditImageRequest)
 Picture = bytes | str | PathLike[str]
 """A picture's file (PNG, JPEG or WebP): its bytes, or where it is."""
 
@@ -64,15 +66,26 @@ def number(name: str, word: str) -> int:
 
 
 def messages(
-    request: pb.EditImageRequest, images: Sequence[bytes], mask: bytes | None
-) -> Iterator[pb.StreamEditImageRequest]:
-    """Yield the messages of an edit."""
-    yield pb.StreamEditImageRequest(parameters=request)
+    kind: type[Message],
+    request: pb.EditImageRequest,
+    images: Picture | Sequence[Picture],
+    mask: Picture | None,
+) -> Iterator[Message]:
+    """Return the messages of an edit; raises `OSError` at once for a file that can't be read."""
+    given = [images] if isinstance(images, bytes | str | PathLike) else images
+    files = [content(image) for image in given]
+    return _messages(kind, request, files, None if mask is None else content(mask))
+
+
+def _messages(
+    kind: type[Message], request: pb.EditImageRequest, images: Sequence[bytes], mask: bytes | None
+) -> Iterator[Message]:
+    yield kind(parameters=request)
     for index, image in enumerate(images):
         for chunk in _chunks(image, index):
-            yield pb.StreamEditImageRequest(image_chunk=chunk)
+            yield kind(image_chunk=chunk)
     for chunk in _chunks(mask, 0) if mask is not None else ():
-        yield pb.StreamEditImageRequest(mask_chunk=chunk)
+        yield kind(mask_chunk=chunk)
 
 
 def content(picture: Picture) -> bytes:
