@@ -34,7 +34,7 @@ from bench.soak_watch import DATABASE, Sample, counts, idle, problems, sample, t
 from sandbox.server import environment
 from server.accounts.audit import audit
 from server.accounts.store import Store, open_store
-from server.serve import SPARE_THREADS
+from server.grpc_server import SPARE_THREADS
 from tests.fault_proxy import FaultProxy
 from tests.front_running import form
 from tests.paid_keys import paid_key
