@@ -241,6 +241,9 @@ def test_a_cancelled_edit_that_runs_again_is_paid_once(page: Playground, gateway
 
 def test_problems_say_what_to_do(page: Playground, gateway: Gateway) -> None:
     page.pick(OTHER)
+    page.click("#run")
+    assert "Say in the prompt" in page.text("#problem")
+    assert page.script("return document.activeElement.id") == "prompt"
     page.describe("sepia [sandbox echo]")
     poor = paid_key(gateway.store, credit=0)[1]
     slow = paid_key(gateway.store, rate_limit=1)[1]
@@ -249,6 +252,9 @@ def test_problems_say_what_to_do(page: Playground, gateway: Gateway) -> None:
         page.run()
         assert advice in page.text("#problem")
         assert page.text("#told").endswith("not done.")
+        # Nothing came, so there is nothing to compare: why stands over the picture before.
+        assert advice in page.find("#compare").get_attribute("data-progress")
+        assert not page.find("#slider").is_displayed()
     page.use_key(slow)
     page.run()
     page.run()

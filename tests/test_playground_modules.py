@@ -19,7 +19,7 @@ from server.imaging.seam import put_back
 from tests.node_scripts import NotThere, node_modules
 from tests.pictures import decoded, encoded, gradient
 from tests.playground_modules import answer, node_folder
-from tests.programs import ROOT
+from tests.programs import ROOTS
 from tests.running import Gateway
 
 # Names and words that a shell, curl, Python or JavaScript would read as something else.
@@ -43,7 +43,7 @@ ORDER: dict[str, Any] = {
 }
 RUNS = {
     "curl": ["bash", "-eo", "pipefail", "-c"],
-    "python": [sys.executable, "-W", "ignore", "-c"],
+    "python": [sys.executable, "-c"],
     "node": ["node", "--input-type=module", "--eval"],
     "grpc": [sys.executable, "-c"],
 }
@@ -118,7 +118,7 @@ def test_the_code_does_what_the_page_does(
             **os.environ,
             "IMAGEEDIT_KEY": gateway.key,
             "IMAGEEDIT_GRPC_ADDRESS": gateway.service.address,
-            "PYTHONPATH": str(ROOT / "generated"),
+            "PYTHONPATH": os.pathsep.join(map(str, ROOTS)),
         },
     )
     assert done.returncode == 0, done.stderr

@@ -149,7 +149,7 @@ def test_a_wrong_key_is_told(chrome: Chrome, gateway: Gateway) -> None:
     chrome.execute_script("localStorage.setItem('imageedit.key', 'ie_wrong')")
     chrome.refresh()
     wait_for(chrome, "#problem:not([hidden])", 1)
-    assert "The key is not valid" in texts(chrome, "#problem")[0]
+    assert "The key is not valid. Paste a key" in texts(chrome, "#problem")[0]
     assert not chrome.find_element(By.ID, "answers").is_displayed()
     assert all("401" in line for line in console(chrome))  # a browser tells of each, whatever we do
     chrome.execute_script("localStorage.clear()")

@@ -29,7 +29,8 @@ export class Comparison {
     const [width, height] = (run.facts?.size.split("x") ?? [before.width, before.height]).map(Number);
     $("compare").style.setProperty("--ratio", width / height);
     $("after").src = run.url || this.#before.url;
-    $("after").alt = run.facts ? `The result: ${run.order.prompt}` : "The picture so far";
+    const far = run.url ? "The picture so far" : "The picture before the edit";
+    $("after").alt = run.facts ? `The result: ${run.order.prompt}` : far;
     this.#arrange();
   }
 
@@ -49,7 +50,9 @@ export class Comparison {
 
   #arrange() {
     const difference = this.#show === "difference" && Boolean(this.#run?.facts);
-    $("compare").dataset.show = difference ? "difference" : this.#show === "result" ? "result" : "compare";
+    // Without a picture there is nothing to compare: the one before is shown alone.
+    const alone = this.#show === "result" || !this.#run?.url;
+    $("compare").dataset.show = difference ? "difference" : alone ? "result" : "compare";
     $("slider").disabled = $("compare").dataset.show !== "compare";
     $("heat").hidden = !difference;
     $("heat-told").textContent = "";

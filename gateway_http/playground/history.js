@@ -64,7 +64,7 @@ export class History {
       failed: () => `${advice(run.problem)[0]} · ${time}`,
       cancelled: () => `cancelled · ${time}`,
     }[run.state]();
-    if (run === this.selected) $("compare").dataset.progress = run.state === "running" ? told.textContent : "";
+    if (run === this.selected) $("compare").dataset.progress = run.state === "done" ? "" : told.textContent;
   }
 
   #update(run) {

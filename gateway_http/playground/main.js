@@ -89,24 +89,26 @@ function question() {
   };
 }
 
-/** Return why nothing can be run yet, or "". */
+/** Return why nothing can be run yet and where to put that right, or null. */
 function lacking() {
-  if (!pictures.images.length) return "Choose a picture first: drop or paste one, or take a sample.";
-  if (!$("prompt").value.trim()) return "Say in the prompt what shall change.";
-  if (!models.picked.length) return "Pick a model.";
+  const focus = (id) => () => $(id).focus();
+  if (!pictures.images.length) return ["Choose a picture first: drop or paste one, or take a sample.", focus("choose")];
+  if (!$("prompt").value.trim()) return ["Say in the prompt what shall change.", focus("prompt")];
+  if (!models.picked.length) return ["Pick a model.", () => $("models").querySelector("input")?.focus()];
   if (pictures.images.length > models.mostImages) {
-    return `A model that is picked takes ${models.mostImages} picture(s): remove some, or pick another.`;
+    return [`A model that is picked takes ${models.mostImages} picture(s): remove some, or pick another.`, () => {}];
   }
-  if (!$("size").checkValidity()) return "Size must be WIDTHxHEIGHT, such as 1024x1024, or auto.";
-  if (!readKey()) return "Add your key: “make run” and “imageedit serve --trial-key” print one.";
-  return "";
+  if (!$("size").checkValidity()) return ["Size must be WIDTHxHEIGHT, such as 1024x1024, or auto.", focus("size")];
+  if (!readKey()) return ["Add your key: “make run” and “imageedit serve --trial-key” print one.", askForKey];
+  return null;
 }
 
 async function runAll() {
   const lack = lacking();
   if (lack) {
-    complain(lack);
-    if (!readKey() && lack.startsWith("Add your key")) askForKey();
+    const [text, lead] = lack;
+    complain(text);
+    lead();
     return;
   }
   const sources = {

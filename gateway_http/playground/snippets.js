@@ -6,7 +6,6 @@
 const KEY = "IMAGEEDIT_KEY"; // as the command `imageedit` calls it
 const GRPC_ADDRESS = "IMAGEEDIT_GRPC_ADDRESS";
 const WHOLE_NUMBERS = new Set(["output_compression", "seed"]);
-const ENUMS = new Set(["quality", "background", "output_format", "input_fidelity", "mask_fidelity"]);
 const PYTHON_SDK_LACKS = new Set(["mask_fidelity", "seed"]);
 
 /** Return `text` as one word of a POSIX shell. */
@@ -38,12 +37,12 @@ export function curl(order) {
   return `${lines.join(" \\\n  ")} \\\n  | jq -r '.data[0].b64_json' | base64 -d > ${result(order)}\n`;
 }
 
-const opened = (name) => `open(${quoted(name)}, "rb")`;
+const path = (name) => `Path(${quoted(name)})`;
 
 /** Return a Python program that uses OpenAI's package. */
 export function python(order) {
   const { base, model, prompt, fields, images, mask } = order;
-  const files = images.map(opened);
+  const files = images.map(path);
   const named = Object.entries(fields).filter(([name]) => !PYTHON_SDK_LACKS.has(name));
   const others = Object.entries(fields).filter(([name]) => PYTHON_SDK_LACKS.has(name));
   const extra = others.map(([name, value]) => `${quoted(name)}: ${literal(name, value)}`).join(", ");
@@ -51,12 +50,13 @@ export function python(order) {
     `model=${quoted(model)}`,
     `prompt=${quoted(prompt)}`,
     `image=${files.length > 1 ? `[${files.join(", ")}]` : files[0]}`,
-    ...(mask ? [`mask=${opened(mask)}`] : []),
+    ...(mask ? [`mask=${path(mask)}`] : []),
     ...named.map(([name, value]) => `${name}=${literal(name, value)}`),
     ...(extra ? [`extra_body={${extra}}`] : []),
   ];
   return `import base64
 import os
+from pathlib import Path
 
 from openai import OpenAI
 
@@ -64,8 +64,7 @@ client = OpenAI(base_url=${quoted(base)}, api_key=os.environ["${KEY}"])
 answer = client.images.edit(
 ${given.map((line) => `    ${line},`).join("\n")}
 )
-with open("${result(order)}", "wb") as file:
-    file.write(base64.b64decode(answer.data[0].b64_json))
+Path("${result(order)}").write_bytes(base64.b64decode(answer.data[0].b64_json))
 `;
 }
 
@@ -91,37 +90,25 @@ fs.writeFileSync("${result(order)}", Buffer.from(answer.data[0].b64_json, "base6
 `;
 }
 
-const constant = (name, value) => `image_edit_pb2.${`${name}_${value}`.toUpperCase()}`;
-
-/** Return a Python program that calls the gRPC service by its generated stub. */
+/** Return a Python program that calls the gRPC service by the client of this project. */
 export function grpc(order) {
   const { model, prompt, fields, images, mask } = order;
-  const picture = (name) => `image_edit_pb2.Image(data=${opened(name)}.read())`;
   const given = [
     `model=${quoted(model)}`,
     `prompt=${quoted(prompt)}`,
-    `images=[${images.map(picture).join(", ")}]`,
-    ...(mask ? [`mask=${picture(mask)}`] : []),
-    ...Object.entries(fields).map(
-      ([name, value]) => `${name}=${ENUMS.has(name) ? constant(name, value) : literal(name, value)}`,
-    ),
+    `images=[${images.map(quoted).join(", ")}]`,
+    ...(mask ? [`mask=${quoted(mask)}`] : []),
+    ...Object.entries(fields).map(([name, value]) => `${name}=${literal(name, value)}`),
   ];
   return `import os
 
-import grpc
-from imageedit.v1 import image_edit_pb2, image_edit_pb2_grpc
+from imageedit.client import connect
 
 address = os.environ.get("${GRPC_ADDRESS}", "127.0.0.1:50051")
-options = [("grpc.max_receive_message_length", 64 << 20)]
-with grpc.insecure_channel(address, options) as channel:
-    answer = image_edit_pb2_grpc.ImageEditStub(channel).EditImage(
-        image_edit_pb2.EditImageRequest(
-${given.map((line) => `            ${line},`).join("\n")}
-        ),
-        metadata=[("authorization", "Bearer " + os.environ["${KEY}"])],
-        timeout=360,
+with connect(address, os.environ["${KEY}"]) as client:
+    result = client.edit(
+${given.map((line) => `        ${line},`).join("\n")}
     )
-with open("${result(order)}", "wb") as file:
-    file.write(answer.image.data)
+result.save("${result(order)}")
 `;
 }

@@ -67,8 +67,9 @@ async function show() {
 function complain(problem) {
   if (problem.status === undefined) throw problem;
   $("answers").hidden ||= problem.status === 401;
-  const [what] = advice(problem);
-  $("problem").textContent = `${what}: ${problem.message}`;
+  const [what, next] = advice(problem);
+  // The message is for callers of the API; of a key, what to do says more.
+  $("problem").textContent = problem.status === 401 ? `${what}. ${next}` : `${what}: ${problem.message}`;
   $("problem").hidden = false;
 }
 
