@@ -8,25 +8,27 @@ interrupted.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
-# The module of each, and its name there. Only the one that is run is loaded: who edits a picture
-# has no need of the database's library.
+# The module of each, its name there, and what the list says of it. Only the one that is run is
+# loaded: who edits a picture, or completes a word, has no need of the database's library.
 COMMANDS = {
-    "serve": ("cli.serve", "serve"),
-    "keys": ("cli.keys", "keys"),
-    "credits": ("cli.credits", "credit"),
-    "users": ("cli.users", "users"),
-    "usage": ("cli.usage", "usage"),
-    "migrate": ("cli.migrate", "migrate"),
-    "edit": ("cli.edit", "edit"),
-    "mask": ("cli.mask", "mask"),
-    "models": ("cli.models", "models"),
-    "doctor": ("cli.doctor", "doctor"),
-    "demo": ("cli.demo", "demo"),
-    "completion": ("cli.completion", "completion"),
+    "serve": ("cli.serve", "serve", "Run the gateway until Ctrl-C."),
+    "demo": ("cli.demo", "demo", "Edit a sample picture under a mask, from start to stop."),
+    "edit": ("cli.edit", "edit", "Edit a picture and save the result."),
+    "mask": ("cli.mask", "mask", "Make a mask: where an edit may change a picture."),
+    "models": ("cli.models", "models", "List the models of the gateway and their prices."),
+    "keys": ("cli.keys", "keys", "Make, list, rotate and revoke keys."),
+    "credits": ("cli.credits", "credit", "Add credits, show them, check the books."),
+    "users": ("cli.users", "users", "Block end users of an account."),
+    "usage": ("cli.usage", "usage", "Sum up edits: how many, tokens, paid, lost."),
+    "doctor": ("cli.doctor", "doctor", "Check keys, upstreams, database, ports and dates."),
+    "migrate": ("cli.migrate", "migrate", "Bring the database to this version."),
+    "completion": ("cli.completion", "completion", "Print what a shell needs to complete."),
 }
 
 
@@ -37,16 +39,43 @@ class Commands(click.Group):
     """The commands, each loaded when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all names."""
-        return sorted(COMMANDS)
+        """Return all names, the most used first."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name; `None` where there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name]
+        module, name, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of one that is not there, name what may be meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(error.message + hint, ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (*_, about) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin with what was typed."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        found = [
+            CompletionItem(name, help=about)
+            for name, (*_, about) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + options
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; Ctrl-C ends it with the code that shells give to an interrupted one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ UNREACHABLE = 8
 # Longer than an attempt may take, so that the gateway's own answer comes first.
 READ_TIMEOUT = 900.0
 CONNECT_TIMEOUT = 10.0
+COMPLETION_TIMEOUT = 1.0
+DEFAULT_URL = "http://127.0.0.1:8080"
 HINTS = {
     401: "Make a key by `imageedit keys create --name me --credits 10.00`, and give it by --key or"
     " IMAGEEDIT_KEY.",
@@ -24,7 +27,7 @@ HINTS = {
 url_option = click.option(
     "--url",
     envvar="IMAGEEDIT_URL",
-    default="http://127.0.0.1:8080",
+    default=DEFAULT_URL,
     show_default=True,
     show_envvar=True,
     help="Where the gateway is.",
@@ -84,6 +87,17 @@ def call(
     except requests.RequestException as failure:
         raise unreachable(url, failure) from None
     raise refusal(error, answer.status_code, answer.headers)
+
+
+def aliases(context: click.Context, option: click.Parameter, incomplete: str) -> list[str]:
+    """Return the gateway's models that begin so, for a shell's completion; none where it is off."""
+    del option
+    url = context.params.get("url") or os.environ.get("IMAGEEDIT_URL") or DEFAULT_URL
+    try:
+        listed = requests.get(f"{url.rstrip('/')}/v1/models", timeout=COMPLETION_TIMEOUT).json()
+        return [model["id"] for model in listed["data"] if model["id"].startswith(incomplete)]
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return []
 
 
 def refusal(error: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> Refused:

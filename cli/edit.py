@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.client import Refused, url_option
+from cli.client import Refused, aliases, url_option
 from cli.edit_price import most
 from cli.one_edit import Edit, Edited
 from cli.progress import Progress
@@ -35,6 +35,7 @@ PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
     multiple=True,
     default=["openai/gpt-image-2"],
     show_default=True,
+    shell_complete=aliases,
     help="brand/model; several times for several at once, each into a file with its name.",
 )
 @click.option(
@@ -48,10 +49,26 @@ PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @url_option
 @click.option("--size", help="WIDTHxHEIGHT or auto.")
-@click.option("--quality", type=click.Choice(["low", "medium", "high", "auto"]))
-@click.option("--background", type=click.Choice(["transparent", "opaque", "auto"]))
-@click.option("--mask-fidelity", type=click.Choice(["exact", "hint"]))
-@click.option("--mask-convention", type=click.Choice(["opaque", "transparent", "luminance"]))
+@click.option(
+    "--quality",
+    type=click.Choice(["low", "medium", "high", "auto"]),
+    help="The effort of the model; the price goes with it.",
+)
+@click.option(
+    "--background",
+    type=click.Choice(["transparent", "opaque", "auto"]),
+    help="What is behind the motif.",
+)
+@click.option(
+    "--mask-fidelity",
+    type=click.Choice(["exact", "hint"]),
+    help="Whether all outside the mask comes back unchanged (exact, the default).",
+)
+@click.option(
+    "--mask-convention",
+    type=click.Choice(["opaque", "transparent", "luminance"]),
+    help="Which pixels of the mask are edited; transparent: a mask made for OpenAI.",
+)
 @click.option(
     "--stream", is_flag=True, help="Save partial pictures on the way, as OUTPUT.partial-0.png …"
 )

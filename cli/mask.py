@@ -85,7 +85,15 @@ def mask(
         drawn = draw.draw_mask(image.read_bytes(), selections, invert=invert, feather=feather)
     except BadPicture as error:
         click.echo(f"Error: {image} {error.message}", err=True)
+        if isinstance(error, draw.NothingSelected):
+            click.echo(_advice(error.size, looks=bool(colours) or bright is not None), err=True)
         raise click.exceptions.Exit(NOT_USABLE) from None
     save(output, drawn.data)
     size = f"{drawn.width}x{drawn.height}"
     click.echo(f"saved {output}: {size}, {drawn.share:.1%} is to be edited", err=True)
+
+
+def _advice(size: tuple[int, int], *, looks: bool) -> str:
+    """Return what may help where nothing is selected of a picture of `size` pixels."""
+    words = f"It is {size[0]}x{size[1]} pixels, counted from its left and top."
+    return f"{words} A larger --tolerance, or a lower --bright, selects more." if looks else words

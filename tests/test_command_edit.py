@@ -211,9 +211,30 @@ def test_completion_is_clicks_own(shell: str) -> None:
     assert f"_IMAGEEDIT_COMPLETE={shell}_complete" in result.stdout
 
 
-def test_completion_completes(tmp_path: Path) -> None:
-    code = "from cli.__main__ import main; main(prog_name='imageedit')"
-    words = {"COMP_WORDS": "imageedit edit --mask-f", "COMP_CWORD": "2"}
-    environment = {"_IMAGEEDIT_COMPLETE": "bash_complete", **words}
-    with program("-c", code, environment=environment, folder=tmp_path) as running:
-        assert running.wait_for("--mask-fidelity") == "plain,--mask-fidelity\n"
+def completed(*words: str, url: str = "http://127.0.0.1:1") -> list[str]:
+    """Return what bash is told of the last word."""
+    environment = {
+        "_IMAGEEDIT_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(("imageedit", *words)),
+        "COMP_CWORD": str(len(words)),
+        "IMAGEEDIT_URL": url,
+    }
+    result = CliRunner().invoke(main, prog_name="imageedit", env=environment)
+    return [line.partition(",")[2] for line in result.stdout.split()]
+
+
+def test_completion_completes(gateway: Gateway) -> None:
+    assert completed("ed") == ["edit"]
+    assert completed("edit", "--mask-f") == ["--mask-fidelity"]
+    assert completed("edit", "--model", "qwen/", url=gateway.url) == [
+        "qwen/qwen-image-edit",
+        "qwen/qwen-image-edit-2509",
+    ]
+    assert completed("edit", "--model", "qwen/") == []  # no gateway is there
+
+
+def test_the_list_of_commands_is_whole_and_a_slip_is_helped() -> None:
+    listed = CliRunner().invoke(main, ["--help"]).stdout
+    assert "..." not in listed.partition("Commands:")[2]
+    slip = CliRunner().invoke(main, ["editt"])
+    assert (slip.exit_code, "Did you mean edit?" in slip.output) == (2, True)

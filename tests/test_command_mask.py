@@ -118,6 +118,8 @@ WRONG = [
     (("--bright", "256"), 2, "--bright"),
     (("--colour", "#ff0000", "--tolerance", "0"), 3, "nothing where the mask selects"),
     (("--rectangle", "50,50,9,9"), 3, "nothing where the mask selects"),
+    (("--colour", "#ff0000", "--tolerance", "0"), 3, "A larger --tolerance"),
+    (("--rectangle", "50,50,9,9"), 3, "pixels, counted from its left"),
 ]
 
 

@@ -66,6 +66,14 @@ class DrawnMask:
     share: float
 
 
+class NothingSelected(BadPicture):
+    """No pixel of a picture of `size` is selected."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__("has nothing where the mask selects")
+        self.size = size
+
+
 def draw_mask(
     data: bytes, selections: Sequence[Selection], *, invert: bool = False, feather: float = 0
 ) -> DrawnMask:
@@ -73,7 +81,7 @@ def draw_mask(
 
     `invert` selects the rest. `feather` is the radius in pixels of a soft edge; whoever cuts it at
     the middle, as this gateway does, finds the edge where it was. Raises `BadPicture` for a file
-    that is no usable picture, and where nothing is selected.
+    that is no usable picture, `NothingSelected` where it has nothing that is selected.
     """
     pixels = decode(measure(data, DEFAULT_MAX_PIXELS)).convert("RGB")
     levels = Image.new("L", pixels.size)
@@ -85,7 +93,7 @@ def draw_mask(
         levels = levels.filter(ImageFilter.GaussianBlur(feather))
     plane = CoveragePlane.from_levels(levels)
     if plane.bounding_box is None:
-        raise BadPicture("has nothing where the mask selects")
+        raise NothingSelected(pixels.size)
     return DrawnMask(encode(levels, OutputFormat.PNG).data, *pixels.size, plane.share)
 
 
