@@ -10,10 +10,17 @@ import pytest
 from hypothesis import settings
 
 from sandbox.server import SandboxServer
+from tests import whole
 from tests.running import Gateway
 
 # Reproducible: the same examples at every run; no deadline, the machine may be busy.
-settings.register_profile("suite", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    max_examples=whole.of(100, 30),
+)
 settings.load_profile("suite")
 
 # A shell ignores Ctrl-C for what it starts in the background, and everything under it inherits

@@ -15,6 +15,7 @@ from server.accounts import key_format
 from server.accounts.ledger import Ledger
 from server.settings import read_settings
 from server.upstream.session import Endpoint
+from tests import whole
 from tests.canaries import canary
 from tests.edits import Edit
 from tests.paid_keys import PLENTY, keys_in, new_id, now
@@ -22,7 +23,7 @@ from tests.pictures import chunk, encoded, gradient, with_png_chunks
 from tests.running import Gateway
 from tests.used_gateway import Door, Used
 
-KEYS = 40
+KEYS = whole.of(40, 12)
 MODELS = {
     "openai": "openai/gpt-image-2.6-sunburst",
     "openrouter": "openai/gpt-image-2",
@@ -56,7 +57,7 @@ def use_keys(gateway: Gateway, door: Door, used: Used) -> list[str]:
 
 
 def play_faults(door: Door, used: Used, secrets_: list[str]) -> None:
-    """Have every fault of the simulator from every vendor, through each door in turn."""
+    """Have every fault of the simulator, through each door in turn; from a vendor, or from all."""
 
     def play(number: int, model: str, directive: str, fields: dict[str, str]) -> None:
         edit = Edit(fields, (PICTURE,))
@@ -69,7 +70,9 @@ def play_faults(door: Door, used: Used, secrets_: list[str]) -> None:
     jobs = []
     for name in FAULTS:
         number = f"={NUMBERS[name]}" if name in NUMBERS else ""
-        for vendor, model in MODELS.items():
+        vendors = list(MODELS.items())
+        one = (len(jobs) + len(jobs) // 3) % len(vendors)  # every vendor through every door
+        for vendor, model in whole.of(vendors, vendors[one : one + 1]):
             directive = f"[sandbox {name}{number}]"
             fields = used.fields(model, directive)
             jobs.append((len(jobs), model, f"{vendor} {name}", fields))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests import whole
 from tests.fault_proxy import End, Toxic
 from tests.retry_cases import NO_ANSWER, Case, Variant, at, first, upstream
 
@@ -60,7 +61,7 @@ CUT = {
         cuts_body=place > 0,
     )
     for end in (End.CLOSE, End.RESET)
-    for place in range(PLACES + 1)
+    for place in whole.of(range(PLACES + 1), (0, 1, 5, PLACES))
 }
 BEFORE = {
     "in the headers": Case(toxics=first(Toxic(answer_at=100)), requests=2),

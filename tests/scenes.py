@@ -7,8 +7,9 @@ import functools
 from PIL import Image
 
 from sandbox import noise
-from sandbox.scenes import landscape, still_life
+from tests.programs import ROOT
 
+SAMPLES = ROOT / "docs" / "samples"
 SCENES = ("landscape", "still life", "clouds")
 
 
@@ -17,8 +18,8 @@ def _large(name: str) -> Image.Image:
     if name == "clouds":
         bands = [noise.clouds((1200, 900), band, (160, 160)) for band in "rgb"]
         return Image.merge("RGB", bands)
-    scene = landscape if name == "landscape" else still_life
-    return scene.render()[0].convert("RGB")
+    with Image.open(SAMPLES / f"{name.replace(' ', '-')}.png") as sample:
+        return sample.convert("RGB")
 
 
 @functools.cache

@@ -7,12 +7,14 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 import requests
 from PIL import Image, ImageChops
 
 from sandbox.server import SandboxServer
+from tests import whole
 from tests.edits import Edit, by_grpc, by_http, by_stream
 from tests.pictures import decoded, encoded, smooth
 from tests.running import Gateway
@@ -96,10 +98,12 @@ DOORS: dict[str, Callable[[Gateway, Edit], Answer]] = {
 }
 
 
-@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("model", MODELS)
+EVERY_WAY = list(product(MODELS, DOORS, (False, True), ("png", "jpeg", "webp")))
+
+
+@pytest.mark.parametrize(
+    ("model", "door", "masked", "output_format"), whole.of(EVERY_WAY, EVERY_WAY[::4])
+)
 def test_every_model_through_every_door(
     gateway: Gateway, model: str, door: str, masked: bool, output_format: str
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_http.body import ChunkedBody, SizedBody
+from tests import whole
 
 NEXT = b"GET /next HTTP/1.1\r\n"
 
@@ -22,7 +23,7 @@ def chunked(pieces: list[bytes], extension: bytes = b"", trailers: bytes = b"") 
     return b"".join([*coded, b"0\r\n", trailers, b"\r\n"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=whole.of(200, 60), deadline=None)
 @given(
     pieces=st.lists(st.binary(max_size=50), max_size=10),
     extension=st.sampled_from([b"", b";a=b", b" "]),
@@ -42,7 +43,7 @@ def test_chunks_become_their_content(
     assert source.read() == NEXT
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=whole.of(300, 80), deadline=None)
 @given(
     data=st.lists(
         st.sampled_from([b"5\r\n", b"\r\n", b"0\r\n", b"-1\r\n", b"ffffffffffffffff\r\n", b"abcde"])

@@ -14,6 +14,7 @@ from gateway_http.form import MAX_BODY, MAX_TEXT, Form, FormError, FormReader
 from gateway_http.parameters import FIELDS
 from gateway_http.receive import receive
 from gateway_http.spool import MAX_IN_MEMORY, Upload
+from tests import whole
 
 # Python's SDK (httpx), Node's streams, Node's fetch (undici), requests, curl, a browser.
 BOUNDARIES = [
@@ -85,7 +86,7 @@ def forms(draw: st.DrawFn) -> list[Part]:
     return [*others[:place], *pictures, *others[place:]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=whole.of(300, 80), deadline=None)
 @given(boundary=st.sampled_from(BOUNDARIES), parts=forms(), cuts=cuts)
 def test_a_form_survives_the_way(boundary: bytes, parts: list[Part], cuts: list[int]) -> None:
     if any(b"--" + boundary in data for _, _, data in parts):
@@ -122,14 +123,14 @@ NOISE = st.sampled_from(
 )
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=whole.of(1_000, 250), deadline=None)
 @given(body=st.lists(NOISE | st.binary(max_size=20), max_size=40).map(b"".join), cuts=cuts)
 def test_any_bytes_give_a_form_or_its_own_error(body: bytes, cuts: list[int]) -> None:
     with suppress(FormError):
         parse(b"b", body, cuts).close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=whole.of(300, 80), deadline=None)
 @given(
     content_type=st.text(max_size=80) | st.text(max_size=20).map("multipart/form-data; {}".format)
 )

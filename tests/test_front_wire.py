@@ -17,6 +17,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from gateway_http.bounds import Bounds
 from gateway_http.metadata import can_carry
+from tests import whole
 from tests.fake_servicer import FakeServicer, serving
 from tests.front_running import KEY, PNG, Front, edited, form, in_process, listening, streamed
 
@@ -268,7 +269,7 @@ hostile = st.text(max_size=10).map(lambda text: f"{text}\r\nx-evil: 1\r\n\r\n{te
 
 
 def test_no_field_makes_a_header(fake: FakeServicer, in_memory: Front) -> None:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=whole.of(100, 30), deadline=None)
     @given(
         name=st.sampled_from(["prompt", "size", "quality", "seed", "user", "evil", "n"]),
         value=hostile,
@@ -290,7 +291,7 @@ def test_no_field_makes_a_header(fake: FakeServicer, in_memory: Front) -> None:
 
 
 def test_no_header_makes_a_header_or_a_crash(fake: FakeServicer, in_memory: Front) -> None:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=whole.of(100, 30), deadline=None)
     @given(
         name=st.sampled_from(["AUTHORIZATION", "IDEMPOTENCY_KEY", "X_STAINLESS_RETRY_COUNT"]),
         value=st.binary(max_size=20).map(lambda raw: raw.decode("latin-1")),
@@ -311,7 +312,7 @@ def test_no_header_makes_a_header_or_a_crash(fake: FakeServicer, in_memory: Fron
     check()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=whole.of(100, 30), deadline=None)
 @given(
     value=st.sampled_from(["", "[", "a b", "a:b:c", "\xff", "xn--", "a..b", "x" * 300])
     | st.binary(max_size=20).map(lambda raw: raw.decode("latin-1"))

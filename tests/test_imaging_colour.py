@@ -14,6 +14,7 @@ from PIL import Image
 from server.domain import OutputFormat
 from server.imaging import colour
 from server.imaging.inspect import read_picture
+from tests import whole
 from tests.finishing import boxed, finished
 from tests.pictures import chunk, decoded, encoded, smooth, with_png_chunks
 from tests.profiles import (
@@ -168,7 +169,7 @@ def test_a_compressed_bomb_of_a_profile_is_passed_over() -> None:
     assert decoded(read_picture(data).data, "RGB") == smooth(8, 8)
 
 
-@settings(max_examples=150)
+@settings(max_examples=whole.of(150, 40))
 @given(
     profile=st.sampled_from([rgb_profile(ADOBE_RGB), ink_profile(), grey_profile(2.2)]),
     places=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=8),

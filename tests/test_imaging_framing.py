@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import cycle, product
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,6 +98,11 @@ def test_a_shift_by_whole_pixels_is_undone(name: str, step: int) -> None:
     assert (hint.unaligned, decoded(hint.picture.data, "RGB") == model) == (False, True)
 
 
+def scenes_and(what: Iterable[str]) -> list[tuple[str, str]]:
+    """Return every scene with each of `what`, or each of them with one of the scenes in turn."""
+    return whole.of(list(product(SCENES, what)), list(zip(cycle(SCENES), what, strict=False)))
+
+
 def _zoomed(source: Image.Image, left: float, top: float, part: float) -> Image.Image:
     width, height = source.size
     box = (left * width, top * height, (left + part) * width, (top + part) * height)
@@ -122,8 +130,7 @@ OTHER_FRAMES = {
 }
 
 
-@pytest.mark.parametrize("frame", OTHER_FRAMES)
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(("name", "frame"), scenes_and(OTHER_FRAMES))
 def test_another_frame_is_told(name: str, frame: str) -> None:
     source = scene(name, (480, 360))
     model = painting.drifted(OTHER_FRAMES[frame](source))
@@ -174,8 +181,9 @@ def test_nothing_is_guessed(case: str) -> None:
     assert _found(*NOTHING_TO_GO_BY[case]) == STILL
 
 
-@pytest.mark.parametrize("words", ["watercolor", "night", "invert", "sketch", "snow", "sepia"])
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(
+    ("name", "words"), scenes_and(["watercolor", "night", "invert", "sketch", "snow", "sepia"])
+)
 def test_a_picture_wholly_redrawn_in_its_place_stays_there(name: str, words: str) -> None:
     source = scene(name, (480, 360))
     assert _found(source, effects.apply(words, source)) == STILL

@@ -40,6 +40,7 @@ from server.editor import Editor
 from server.providers.registry import PROVIDERS
 from server.upstream.attempts import Attempts
 from server.upstream.caller import Errand
+from tests import whole
 from tests.customers import Customer, customer
 from tests.edits import IMAGE, Edit, by_grpc, by_http, by_stream, message
 from tests.fault_proxy import FaultProxy, Toxic
@@ -301,6 +302,7 @@ def faults(vendor: str) -> list[str]:
 def test_litellm_38111_no_fault_leaves_a_hold_behind(strict: Gateway, vendor: str) -> None:
     """Errors on the way of some vendors alone were never reconciled."""
     who, words = customer(strict), faults(vendor)
+    words = whole.of(words, words[list(VENDORS).index(vendor) :: len(VENDORS)])
 
     def one(directives: str) -> int:
         edit = Edit(
@@ -318,7 +320,7 @@ def test_litellm_38111_no_fault_leaves_a_hold_behind(strict: Gateway, vendor: st
     charged = sum(row.cost for row in rows)
     assert (left(who), spent(who)) == (PLENTY - charged, charged)
     assert sum(row.cost > 0 for row in rows) == sum(status == 200 for status in told.values())
-    assert sum(status != 200 for status in told.values()) >= 15
+    assert sum(status != 200 for status in told.values()) >= whole.of(15, 5)
 
 
 def test_litellm_38111_no_refusal_leaves_a_hold_behind(gateway: Gateway) -> None:
@@ -381,6 +383,7 @@ def test_litellm_40002_every_quality_and_size_is_held_for(gateway: Gateway, mode
         for size in SIZES
         for quality in QUALITIES
     ]
+    asks = whole.of(asks, asks[::3])  # the first and the last, and every size and quality
     with ThreadPoolExecutor(4) as pool:
         edits = [asked(who, model=model.alias, **ask) for ask in asks]
         answers = list(pool.map(lambda edit: by_http(gateway, edit), edits))

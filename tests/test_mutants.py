@@ -29,7 +29,8 @@ def test_a_text_that_is_not_there_once_is_an_error() -> None:
             applied(mutant, source)
 
 
-def test_what_no_test_notices_is_told(tmp_path: Path) -> None:
+def test_what_no_test_notices_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than the tests
     code = tmp_path / "code.py"
     code.write_text("LIMIT = 1\n", "utf-8")
     (tmp_path / "test_it.py").write_text(

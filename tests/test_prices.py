@@ -17,6 +17,7 @@ from server.catalog_prices import read_prices
 from server.catalog_row import CatalogError, Row
 from server.domain import Tokens
 from server.prices import MEGAPIXEL, PicturePrice, Prices, TokenBounds
+from tests import whole
 
 NANO = 10**9
 texts = st.integers(0, 10**12).map(lambda nanos: f"{nanos // NANO}.{nanos % NANO:09}")
@@ -53,7 +54,7 @@ price_lists = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=whole.of(100, 30))
 @given(price_lists, st.integers())
 def test_100_000_usages_cost_what_exact_fractions_say(pricing: dict[str, str], seed: int) -> None:
     assert set(difference(pricing, some_usages(seed, 1_000))) == {0}

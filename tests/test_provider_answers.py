@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from server.providers.base import Answer, Delivery, Failure, FailureKind
 from server.providers.registry import PROVIDERS
+from tests import whole
 from tests.fake_keys import KEYS
 
 CALLER_FIELDS = {
@@ -94,7 +95,7 @@ def outcomes(answer: Answer) -> list[Delivery | Failure]:
     ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=whole.of(400, 100), deadline=None)
 @given(answers)
 def test_no_answer_makes_a_provider_raise_or_leak(answer: Answer) -> None:
     for outcome in outcomes(answer):

@@ -23,6 +23,7 @@ from server.accounts import key_format
 from server.accounts.schema import blocked_users, metadata
 from server.accounts.store import connect, open_store
 from server.settings import read_settings
+from tests import whole
 from tests.canaries import canary, found, shapes
 from tests.edits import Edit
 from tests.fault_upstream import FaultUpstream
@@ -98,10 +99,10 @@ def test_all_was_done(used: Used) -> None:
     """A search proves nothing where nothing was written."""
     assert {"200", "400", "401", "402", "403", "422", "502", "503", "504"} <= used.codes
     assert {"UNAVAILABLE", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED"} <= used.codes
-    assert len(used.pictures) >= 5
+    assert len(used.pictures) >= whole.of(5, 2)
     assert {"imageedit.db", "imageedit.db-wal"} <= set(used.files())
     log = used.logs["the log"]
-    assert log.count(b'"event": "call"') > 200
+    assert log.count(b'"event": "call"') > whole.of(200, 100)
     for name in ("the front's log", "the second front's log"):
         assert b'"event":"request"' in used.logs[name]
     assert b"imageedit_http_requests" in used.texts["/metrics"]

@@ -26,6 +26,7 @@ from server.upstream.session import (
     send,
 )
 from server.upstream.watchdog import Watchdog
+from tests import whole
 from tests.fault_upstream import (
     BODY,
     CALL,
@@ -303,7 +304,7 @@ def test_any_bytes_are_an_answer_or_an_unknown_outcome(watchdog: Watchdog) -> No
 
     with FaultUpstream(behave) as upstream:
 
-        @settings(max_examples=200, deadline=None)
+        @settings(max_examples=whole.of(200, 60), deadline=None)
         @given(raw_answers)
         def check(raw: bytes) -> None:
             planned.put(raw)
