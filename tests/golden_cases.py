@@ -28,7 +28,6 @@ from server.providers.base import (
     RemoteImage,
     UpstreamEdit,
 )
-from server.spool import contents
 from server.upstream.documents import json_body
 
 ROOT = Path(__file__).parent / "golden"
@@ -86,7 +85,7 @@ def answer_of(case: str) -> Answer:
 def request_of(call: Call) -> dict[str, Any]:
     """Return what request.json holds for a call."""
     if call.json is not None:
-        document = json.loads(contents(json_body(call.json)))
+        document = json.loads(b"".join(json_body(call.json)))
         return {"path": call.path, "json": _without_pictures(document)}
     return {
         "path": call.path,

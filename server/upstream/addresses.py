@@ -32,9 +32,11 @@ def addresses_of(
     """Return the addresses of `host`, in the order to try.
 
     The lookup runs in a thread of its own, as nothing can interrupt `getaddrinfo`: when the attempt
-    ends first, the thread is left to the resolver's own time-out. Raises Unresolved, TimedOut and
-    Cancelled.
+    ends first, the thread is left to the resolver's own time-out. An address is no name and needs
+    no lookup. Raises Unresolved, TimedOut and Cancelled.
     """
+    if (numeric := _numeric(host, port)) is not None:
+        return [numeric]
     answers: SimpleQueue[list[Address] | Exception | None] = SimpleQueue()
 
     def ask() -> None:
@@ -57,6 +59,17 @@ def addresses_of(
     if not found:
         raise Unresolved(f"{host}: no address")
     return found
+
+
+def _numeric(host: str, port: int) -> Address | None:
+    """Return where `host` is if it is an address itself, else `None`."""
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(ip, IPv4Address):
+        return Address(socket.AF_INET, (host, port))
+    return None if ip.scope_id else Address(socket.AF_INET6, (host, port, 0, 0))
 
 
 # What `is_global` lets through and no public host has. 192.0.0.0/24 and 168.63.129.16 are where two

@@ -6,12 +6,11 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from http.client import HTTPException, parse_headers
 from http.client import HTTPResponse as StandardResponse
 from importlib.metadata import version
-from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 from requests import PreparedRequest, RequestException
 from requests.adapters import HTTPAdapter
@@ -58,9 +57,9 @@ def exchange(
     """
     try:
         with ExitStack() as stack:
-            adapter = _Adapter(wire)
-            stack.callback(adapter.close)
-            response = adapter.send(request, stream=True, timeout=wire.gettimeout())
+            pool = _pool_of(request, wire)
+            stack.callback(pool.close)
+            response = _Adapter(pool).send(request, stream=True, timeout=wire.gettimeout())
             stack.callback(response.close)
             kind = response.headers.get("content-type", "").lower()
             if on_partial is not None and kind.startswith("text/event-stream"):
@@ -77,20 +76,24 @@ def exchange(
 
 
 def _read(raw: HTTPResponse, attempt: Attempt, limit: int) -> bytes:
-    body = BytesIO()
+    pieces: list[bytes] = []
+    size, most = 0, _PIECE
+    if raw.length_remaining and not raw.headers.get("content-encoding"):
+        most = min(raw.length_remaining, limit + 1)  # all at once, and not copied again
     # `raw.read` never decodes more than it is asked for, so a bomb is met piece by piece.
-    while piece := raw.read(_PIECE, decode_content=True):
-        body.write(piece)
-        if body.tell() > limit:
+    while piece := raw.read(most, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
             raise TooLarge(f"the answer's body is over {limit} bytes")
         attempt.check()
     if raw.length_remaining is None:
         # Without a length, a connection that was cut can pass for the end of the body, when the
         # attempt's end cut it, or of the headers.
         attempt.check()
-        if not raw.chunked and not body.tell():
+        if not raw.chunked and not size:
             raise Unanswered("the connection ended before a body")
-    return body.getvalue()
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _answer_of(
@@ -178,9 +181,16 @@ class _Adapter(HTTPAdapter):
     A pooled one might be dead, and nobody could say whether a request on it was sent.
     """
 
-    def __init__(self, wire: socket.socket) -> None:
+    def __init__(self, pool: HTTPConnectionPool) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(_PlainPool, ready=wire),
-            "https": partial(_SecurePool, ready=wire),
-        }
+        self._pool = pool
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        """Return the pool whose one connection is ready."""
+        return self._pool
+
+
+def _pool_of(request: PreparedRequest, wire: socket.socket) -> HTTPConnectionPool:
+    url = urlsplit(request.url or "")
+    kind = _SecurePool if url.scheme == "https" else _PlainPool
+    return kind(url.hostname or "", url.port, maxsize=1, ready=wire)

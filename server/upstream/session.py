@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Request
-from urllib3.fields import RequestField
-from urllib3.filepost import choose_boundary
 
-from server.providers.base import Answer, Call, FilePart, TextPart
-from server.spool import File, Spool, pieces
+from server.providers.base import Answer, Call
 from server.upstream.addresses import Lookup, Unresolved, addresses_of
 from server.upstream.attempt import Attempt, Cancelled, TimedOut
 from server.upstream.documents import json_body
 from server.upstream.exchange import USER_AGENT, TooLarge, Unanswered, exchange
+from server.upstream.forms import form_body
 from server.upstream.origins import parse_origin
 from server.upstream.wire import Unsent, opened, verified_tls
 
@@ -82,7 +80,6 @@ def send(
     Texts of these never hold the key, the query or a body.
     """
     request = _prepared(call, endpoint, "application/json" if on_partial is None else EVENTS)
-    del call  # its pictures are in the request
     url = urlsplit(request.url or "")
     host = url.hostname or ""
     secure = url.scheme == "https"
@@ -97,14 +94,11 @@ def send(
 
 
 def _prepared(call: Call, endpoint: Endpoint, accept: str) -> PreparedRequest:
-    """Return the request; a large body lies on disk, since the answer may take minutes."""
-    try:
-        if call.json is not None:
-            body, content_type = json_body(call.json), "application/json"
-        else:
-            body, content_type = _form(call.parts)
-    except OSError as error:
-        raise Unsent(f"no disk for the request: {error.strerror}") from None
+    """Return the request, whose body is read from the pictures' files as it is sent."""
+    if call.json is not None:
+        body, content_type = json_body(call.json), "application/json"
+    else:
+        body, content_type = form_body(call.parts)
     headers = {
         "Authorization": f"Bearer {endpoint.key}",
         "Accept": accept,
@@ -116,29 +110,5 @@ def _prepared(call: Call, endpoint: Endpoint, accept: str) -> PreparedRequest:
     request = Request("POST", url, headers=headers).prepare()
     request.headers["Content-Length"] = str(len(body))
     # urllib3 sends anything that gives bytes; with a length given, not in chunks.
-    request.body = body if isinstance(body, bytes) else pieces(body)  # type: ignore[assignment]
+    request.body = body  # type: ignore[assignment]
     return request
-
-
-def _form(parts: Sequence[FilePart | TextPart]) -> tuple[File, str]:
-    """Return a multipart body and its type; never is more than a piece of a large one in memory."""
-    boundary = choose_boundary()
-    body = Spool()
-    for part in parts:
-        body.write(f"--{boundary}\r\n{_headers(part)}".encode())
-        for piece in pieces(part.data if isinstance(part, FilePart) else part.value.encode()):
-            body.write(piece)
-        body.write(b"\r\n")
-    body.write(f"--{boundary}--\r\n".encode())
-    return body.file(), f"multipart/form-data; boundary={boundary}"
-
-
-def _headers(part: FilePart | TextPart) -> str:
-    """Render a part's headers as OpenAI's SDKs do: a type and a file name for files alone."""
-    if isinstance(part, TextPart):
-        field_ = RequestField(part.name, part.value)
-        field_.make_multipart()
-    else:
-        field_ = RequestField(part.name, b"", filename=part.filename)
-        field_.make_multipart(content_type=part.mime_type)
-    return field_.render_headers()

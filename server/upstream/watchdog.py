@@ -8,8 +8,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 
 _log = logging.getLogger(__name__)
+_FEW = 64  # tickets, which may lie there cancelled
 
 
 class Ticket:
@@ -19,6 +21,11 @@ class Ticket:
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback: Callable[[], None] | None = callback
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the callback is forgotten."""
+        return self._callback is None
 
     def cancel(self) -> None:
         """Forget the callback. One that is running already is not waited for."""
@@ -35,11 +42,14 @@ class Watchdog:
     """Calls back at monotonic times, all from one daemon thread.
 
     A `threading.Timer` would be a thread for each attempt, alive for minutes. Callbacks must be
-    quick: a slow one makes the others late.
+    quick: a slow one makes the others late. Nearly all tickets are cancelled, so the thread does
+    not wake for those, and they are swept out when they are many.
     """
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Ticket]] = []
+        self._sweep_at = _FEW
+        self._wakes_at = inf
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
@@ -55,8 +65,12 @@ class Watchdog:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the watchdog is closed")
+            if len(self._due) >= self._sweep_at:
+                self._due = [row for row in self._due if not row[2].cancelled]
+                heapq.heapify(self._due)
+                self._sweep_at = 2 * len(self._due) + _FEW
             heapq.heappush(self._due, (when, next(self._order), ticket))
-            if self._due[0][2] is ticket:
+            if when < self._wakes_at:
                 self._changed.notify()
         return ticket
 
@@ -79,7 +93,10 @@ class Watchdog:
     def _next(self) -> Ticket | None:
         with self._changed:
             while not self._closed:
-                wait = self._due[0][0] - time.monotonic() if self._due else threading.TIMEOUT_MAX
+                while self._due and self._due[0][2].cancelled:
+                    heapq.heappop(self._due)
+                self._wakes_at = self._due[0][0] if self._due else inf
+                wait = self._wakes_at - time.monotonic()
                 if wait <= 0:
                     return heapq.heappop(self._due)[2]
                 self._changed.wait(min(wait, threading.TIMEOUT_MAX))
