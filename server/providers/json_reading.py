@@ -6,9 +6,12 @@ Every function takes whatever is there and gives the wanted type, empty where it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import cast
 
 import orjson
+
+from server.providers.long_strings import LONG, Encoded, NotApart, parsed_apart
 
 MAX_COUNT = 2**31 - 1
 MAX_VALUES = 100_000
@@ -18,7 +21,11 @@ def document(body: bytes | str) -> object:
     """Return what `body` holds as JSON (RFC 8259); `None` where it is none, or nested too deep.
 
     Also where it has more values than any answer: a parser would hold the whole process up.
+    A long string of base64 is an `Encoded`, which `text` and `decoded` take as well.
     """
+    if isinstance(body, bytes) and len(body) > LONG:
+        with suppress(NotApart):
+            return parsed_apart(body, MAX_VALUES)
     commas = body.count(",") if isinstance(body, str) else body.count(b",")
     if commas > MAX_VALUES:
         return None
@@ -45,7 +52,7 @@ def first(value: object) -> object:
 
 def text(value: object) -> str:
     """Return a string, empty where it is another type."""
-    return value if isinstance(value, str) else ""
+    return str(value) if isinstance(value, str | Encoded) else ""
 
 
 def count(value: object) -> int:
