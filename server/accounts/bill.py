@@ -24,16 +24,18 @@ PAUSES = (1, 1, 2)  # seconds between the tries to settle a finished edit
 class Bill:
     """The hold of one edit. `submit` is called before the first byte leaves for an upstream."""
 
-    def __init__(self, ledger: Ledger, order: Order, *, also: Also | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, order: Order, *, also: Also | None = None, told: bool = False
+    ) -> None:
         """Take the hold; raises `EditError` when the account or the key does not allow it.
 
-        `also` runs in the same transaction.
+        `also` runs in the same transaction; `told` as for `Ledger.hold`.
         """
         self._ledger = ledger
         self._order = order
         self._at_risk = False
         try:
-            ledger.hold(order, also=also)
+            ledger.hold(order, also=also, told=told)
         except IntegrityError as error:
             raise EditError(
                 Situation.BAD_REQUEST,

@@ -180,7 +180,8 @@ class Desk:
                     order.edit_id,
                 )
 
-        return Bill(self.ledger, order, also=claim)
+        # Who starts a job is told its id, to ask for it later.
+        return Bill(self.ledger, order, also=claim, told=ticket.detached)
 
     @spans.traced("settle")
     def settle(

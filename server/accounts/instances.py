@@ -74,7 +74,7 @@ class Heart:
     def beat(self) -> None:
         """Tell that the instance lives; raises `EditError` when the database can't be used."""
         now = self._clock()
-        with self._store.write() as connection:
+        with self._store.write(durable=False) as connection:
             if connection.execute(_BEAT, {"by": self._owner, "heartbeat": now}).rowcount == 0:
                 connection.execute(_REGISTER, {"id": self._owner, "heartbeat": now})
         if self._steady_since is None:

@@ -92,15 +92,17 @@ class Ledger:
                 connection, account_id, amount, event_id=self._new_id(), now=self._clock()
             )
 
-    def hold(self, order: Order, *, also: Also | None = None) -> None:
+    def hold(self, order: Order, *, also: Also | None = None, told: bool = False) -> None:
         """Hold what an edit may cost, and record the edit; `also` runs in the same transaction.
 
-        Raises `EditError`: INVALID_KEY, LIMITED (concurrency), NO_CREDIT; `ValueError` for a
-        negative amount; sqlalchemy's `IntegrityError` when the edit's id was used before.
+        A hold that the power takes away before `submit` has cost nobody anything, so only one that
+        is `told` of waits for the disk. Raises `EditError`: INVALID_KEY, LIMITED (concurrency),
+        NO_CREDIT; `ValueError` for a negative amount; sqlalchemy's `IntegrityError` when the edit's
+        id was used before.
         """
         _refuse_negative(order.amount)
         now = self._clock()
-        with self._store.write() as connection:
+        with self._store.write(durable=told) as connection:
             allowance.take(connection, order.account_id, order.key_id, order.amount, now)
             row = {
                 "id": order.edit_id,

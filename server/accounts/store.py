@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from server.accounts.tally import Tally
+from server.accounts.writers import NotCommitted, Writers
 from server.domain import EditError, Situation
 
 RETRY_AFTER = 5
@@ -28,6 +29,16 @@ logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
+# The driver's own is of a transaction's begin.
+_UNREACHABLE = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    NotCommitted,
+    sqlite3.OperationalError,
+)
+
+
 class SchemaError(Exception):
     """The database is not of this version; the message says what to do."""
 
@@ -40,11 +51,8 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # SQLite must take its write lock at the begin: a read that turns into a write can't wait.
-        self._writing = engine.execution_options(immediate=True)
         self.tally = Tally()
-        # Its own waiting is by sleeping and trying, which starves some: threads queue here instead.
-        self._turn = threading.Lock() if self.embedded else nullcontext()
+        self._writers = Writers(engine) if self.embedded else None
 
     @property
     def embedded(self) -> bool:
@@ -62,13 +70,18 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
         """Yield a connection in a transaction that commits at the end, or rolls back.
 
-        Raises `EditError` (UPSTREAM_BUSY) when the database can't be used.
+        What is not `durable` outlives this process, and the power once something durable was
+        written after it. Raises `EditError` (UPSTREAM_BUSY) when the database can't be used.
         """
-        with _unreachable(self.tally), self._turn, self._writing.begin() as connection:
+        with _unreachable(self.tally), self._transaction(durable) as connection:
             yield connection
+
+    def _transaction(self, durable: bool) -> AbstractContextManager[Connection]:
+        # A server makes commits last for many at once, in its own time.
+        return self._writers.write(durable=durable) if self._writers else self.engine.begin()
 
     def open(self) -> None:
         """Migrate an embedded database; raise `SchemaError` for a shared one of another version."""
@@ -112,7 +125,7 @@ class Store:
 def _unreachable(tally: Tally) -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except _UNREACHABLE as error:
         tally.add(unreachable=1)
         raise EditError(
             Situation.UPSTREAM_BUSY,
@@ -170,5 +183,11 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    """Begin a transaction, in the driver itself: this is done for every read, too."""
+    wanted = connection.get_execution_options()
+    raw: Any = connection.connection.dbapi_connection
+    synchronous = wanted.get("synchronous")
+    if synchronous is not None and connection.info.get("synchronous") != synchronous:
+        raw.execute(f"PRAGMA synchronous={synchronous}")
+        connection.info["synchronous"] = synchronous
+    raw.execute("BEGIN IMMEDIATE" if wanted.get("immediate") else "BEGIN")
