@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
-
+from gateway_http.multipart import Malformed, Splitter
 from gateway_http.spool import Upload
 
 MAX_BODY = 100_000_000
 MAX_TEXT = 128_000
 """Bytes of one text field: a prompt of 32,000 characters of four bytes each."""
 MAX_IMAGES = 16
-READ_SIZE = 65_536
-_MAX_PART_HEADER = 65_536
-_MAX_PADDING = 256
-_PADDING = b"- \t\v\f\r"
+READ_SIZE = 262_144
 
 
 class FormError(Exception):
@@ -74,34 +69,25 @@ class FormReader:
 
     def __init__(self, boundary: bytes, known: Iterable[str]) -> None:
         self.form = Form()
-        self._known = frozenset(known)
-        self._decoder = MultipartDecoder(boundary, READ_SIZE + _MAX_PADDING + _MAX_PART_HEADER)
-        self._longest_boundary = len(b"\r\n--\r\n" + boundary) + _MAX_PADDING
-        self._upload: Upload | None = None
+        self._fields = _Fields(self.form, frozenset(known))
+        self._splitter = Splitter(boundary, self._fields)
         self._seen = 0
-        self._held = b""
-        self._name = ""
-        self._text = bytearray()
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
         self._seen += len(data)
         if self._seen > MAX_BODY:
             raise too_large()
-        for start in range(0, len(data), READ_SIZE):
-            piece = self._held + data[start : start + READ_SIZE]
-            # werkzeug 3.1.9 adds a stray CR or LF to a part where a piece ends in the middle of
-            # what follows a boundary: its dashes, padding or line break.
-            end = max(len(piece.rstrip(_PADDING)), len(piece) - _MAX_PADDING)
-            self._held = piece[end:]
-            self._decode(piece[:end])
+        try:
+            self._splitter.feed(data)
+        except Malformed as problem:
+            raise FormError(str(problem)) from None
 
     def finish(self) -> Form:
         """Return the form after the last byte of the body."""
-        self._decode(self._held, last=True)
-        if self._decoder.state is not State.EPILOGUE:
+        if not self._splitter.closed:
             message = "The form ends before its closing boundary: the body is cut short."
-            raise FormError(message, self._name or None)
+            raise FormError(message, self._fields.name or None)
         if not self.form.images:
             raise FormError("image is missing: send the picture to edit as a file.", "image")
         for upload in self.form.images:
@@ -111,69 +97,52 @@ class FormReader:
             raise FormError("mask is empty: send a picture, or leave it out.", "mask")
         return self.form
 
-    def _decode(self, data: bytes, *, last: bool = False) -> None:
-        # What follows the closing boundary means nothing (RFC 2046, 5.1.1).
-        if self._decoder.state is State.EPILOGUE:
-            return
-        try:
-            self._decoder.receive_data(data)
-            while last or not self._may_be_empty():
-                event = self._decoder.next_event()
-                if isinstance(event, NeedData):
-                    break
-                self._take(event)
-        except RequestEntityTooLarge:
-            message = "The form has no boundary where one must be, or a part's header is too long."
-            raise FormError(message) from None
-        except ValueError:
-            message = "A part of the form has no readable Content-Disposition header."
-            raise FormError(message) from None
 
-    def _may_be_empty(self) -> bool:
-        """Tell whether a part has begun and more is needed to see that no boundary follows at once.
+class _Fields:
+    """The parts of a body on their way into `form`; `name` is the latest one's."""
 
-        Else such a part, which lacks a line break, is empty or not by where the network cut it.
-        """
-        begun = self._decoder.state is State.DATA_START
-        return begun and len(self._decoder.buffer) < self._longest_boundary
+    def __init__(self, form: Form, known: frozenset[str]) -> None:
+        self.name = ""
+        self._form = form
+        self._known = known
+        self._upload: Upload | None = None
+        self._text = bytearray()
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Field | File):
-            self._begin(event)
-        elif isinstance(event, Data):
-            if self._upload is not None:
-                self._upload.write(event.data)
-                return
-            self._text += event.data
-            if len(self._text) > MAX_TEXT:
-                raise FormError(f"{self._name} is longer than {MAX_TEXT} bytes.", self._name)
-            if not event.more_data:
-                self._end_text()
-
-    def _begin(self, event: Field | File) -> None:
-        # werkzeug's annotation promises a name, but a part need not have one.
-        name = event.name if isinstance(event.name, str) else ""
-        self._name, self._upload = name, None
+    def begin(self, name: str, *, is_file: bool) -> None:
+        """Begin the field `name`; raises FormError for one that must not be here."""
+        self.name, self._upload = name, None
         if name in {"image", "image[]"}:
-            if len(self.form.images) == MAX_IMAGES:
+            if len(self._form.images) == MAX_IMAGES:
                 raise FormError(f"image: no more than {MAX_IMAGES} pictures.", "image")
             self._upload = Upload()
-            self.form.images.append(self._upload)
+            self._form.images.append(self._upload)
         elif name == "mask":
-            if self.form.mask is not None:
+            if self._form.mask is not None:
                 raise FormError("mask is given more than once.", "mask")
-            self._upload = self.form.mask = Upload()
+            self._upload = self._form.mask = Upload()
         elif name not in self._known:
             shown = name[:64]
             raise FormError(f"{shown!r} is not a field of this form.", shown or None)
-        elif isinstance(event, File):
+        elif is_file:
             raise FormError(f"{name} is a text field but was sent as a file.", name)
-        elif name in self.form.text:
+        elif name in self._form.text:
             raise FormError(f"{name} is given more than once.", name)
 
-    def _end_text(self) -> None:
+    def add(self, content: memoryview) -> None:
+        """Take the next bytes of the field."""
+        if self._upload is not None:
+            self._upload.write(content)
+            return
+        self._text += content
+        if len(self._text) > MAX_TEXT:
+            raise FormError(f"{self.name} is longer than {MAX_TEXT} bytes.", self.name)
+
+    def end(self) -> None:
+        """End the field."""
+        if self._upload is not None:
+            return
         try:
-            self.form.text[self._name] = self._text.decode()
+            self._form.text[self.name] = self._text.decode()
         except UnicodeDecodeError:
-            raise FormError(f"{self._name} is not UTF-8 text.", self._name) from None
+            raise FormError(f"{self.name} is not UTF-8 text.", self.name) from None
         self._text.clear()

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from threading import Lock
+from typing import IO
 
 MAX_IN_MEMORY = 1_048_576
 """Bytes of a picture that stay in memory."""
+_SMALL = 16_384
+"""Bytes below which a piece is copied to the one before: an object of its own costs more."""
 
 
 class Upload:
     """A picture's file as it arrived; `size` is in bytes.
 
-    Closing while another thread reads is allowed, since gRPC's sending thread may outlive the
-    call: whatever is read after it is empty.
+    In memory the pieces are kept as they came, without a copy. Closing while another thread reads
+    is allowed, since gRPC's sending thread may outlive the call: whatever is read after it is
+    empty.
     """
 
     def __init__(self) -> None:
         self.size = 0
-        # Closed by close(): it outlives this function.
-        self._file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(MAX_IN_MEMORY)  # noqa: SIM115
+        self._pieces: list[bytes | bytearray | memoryview] = []
+        self._file: IO[bytes] | None = None
         self._lock = Lock()
 
-    def write(self, data: bytes) -> None:
-        """Append `data`; raises OSError when the disk is full."""
-        self._file.write(data)
+    def write(self, data: bytes | memoryview) -> None:
+        """Append `data`, which must not change; raises OSError when the disk is full."""
         self.size += len(data)
+        if self._file is None and self.size > MAX_IN_MEMORY:
+            # Closed by close(): it outlives this function.
+            self._file = TemporaryFile()  # noqa: SIM115
+            self._file.writelines(self._pieces)
+            self._pieces.clear()
+        if self._file is not None:
+            self._file.write(data)
+        elif len(data) >= _SMALL:
+            self._pieces.append(data)
+        elif self._pieces and isinstance(last := self._pieces[-1], bytearray):
+            last += data
+        else:
+            self._pieces.append(bytearray(data))
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Yield the file in pieces of at most `size` bytes; one empty piece for an empty file."""
@@ -40,10 +56,14 @@ class Upload:
     def close(self) -> None:
         """Forget the file; may be called again."""
         with self._lock:
-            self._file.close()
+            self._pieces.clear()
+            if self._file is not None:
+                self._file.close()
 
     def _read(self, start: int, size: int) -> bytes:
         with self._lock:
+            if self._file is None:
+                return b"".join(self._pieces)[start : start + size]
             if self._file.closed:
                 return b""
             self._file.seek(start)

@@ -198,21 +198,39 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a form has its closing boundary": Mutant(
         "gateway_http/form.py",
-        "if self._decoder.state is not State.EPILOGUE:",
+        "if not self._splitter.closed:",
         "if False:",
         ("tests/test_front_form.py", "-k", "clos or bound or cut or end"),
     ),
-    "an empty part is one however it is cut": Mutant(
-        "gateway_http/form.py",
-        "while last or not self._may_be_empty():",
-        "while True:",
-        ("tests/test_fuzz_targets.py",),
+    "a boundary may be cut in two": Mutant(
+        "gateway_http/multipart.py",
+        "return self._delimiter.startswith(rest)",
+        "return False",
+        ("tests/test_front_multipart.py",),
     ),
-    "a line break is not cut in two": Mutant(
-        "gateway_http/form.py",
-        r'_PADDING = b"- \t\v\f\r"',
-        r'_PADDING = b"- \t\v\f"',
-        ("tests/test_fuzz_targets.py",),
+    "a boundary's line end may be cut in two": Mutant(
+        "gateway_http/multipart.py",
+        r"[ \t]{0,%d}\r?",
+        r"[ \t]{0,%d}",
+        ("tests/test_front_multipart.py",),
+    ),
+    "an empty part is one however it is cut": Mutant(
+        "gateway_http/multipart.py",
+        "return blank + 2  #",
+        "self._first = False; return blank + 4  #",
+        ("tests/test_front_multipart.py",),
+    ),
+    "a preamble has an end": Mutant(
+        "gateway_http/multipart.py",
+        "if self._preamble > MAX_PREAMBLE:",
+        "if False:",
+        ("tests/test_front_multipart.py",),
+    ),
+    "a part's header has an end": Mutant(
+        "gateway_http/multipart.py",
+        "- place > MAX_PART_HEADER:",
+        "- place > 99 * MAX_PART_HEADER:",
+        ("tests/test_front_multipart.py",),
     ),
     # Result URLs.
     "every address of a result's host is public": Mutant(
