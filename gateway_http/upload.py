@@ -20,7 +20,6 @@ from imageedit.v1.image_edit_pb2 import (
     ConfirmDeliveryRequest,
     EditImageRequest,
     EditImageResponse,
-    Image,
     ImageChunk,
     Operation,
     StartEditImageRequest,
@@ -90,7 +89,7 @@ class Caller:
         return headers
 
     def edit(self, request: EditImageRequest, form: Form) -> Edited:
-        """Return the edit of `form`'s pictures that `request` describes."""
+        """Return the edit of `form`'s pictures that `request` describes, and close `form`."""
         try:
             if form.picture_bytes <= MAX_UNARY:
                 return self._unary(request, form)
@@ -145,12 +144,10 @@ class Caller:
         return nullcontext() if self._leaving is None else self._leaving.cancels(cancel)
 
     def _unary(self, request: EditImageRequest, form: Form) -> Edited:
-        request.images.extend(Image(data=upload.data()) for upload in form.images)
-        if form.mask is not None:
-            request.mask.data = form.mask.data()
         call = self._service.images.EditImage.future(
-            request, timeout=self._timeout, metadata=self._metadata
+            _whole(request, form), timeout=self._timeout, metadata=self._metadata
         )
+        form.close()  # the edit takes minutes, and the call has the pictures
         with self.while_waiting(call.cancel):
             response = call.result()
         headers = to_headers(call.initial_metadata(), call.trailing_metadata())
@@ -173,6 +170,17 @@ def received(facts: EditImageResponse, call: Running) -> Edited:
     pieces = [event.result_chunk.data for event in call]
     headers = to_headers(call.initial_metadata(), call.trailing_metadata())
     return Edited(facts, b"".join(pieces), headers)
+
+
+def _whole(request: EditImageRequest, form: Form) -> EditImageRequest:
+    """Return the request with its pictures, a message of its own for the call alone to hold."""
+    whole = EditImageRequest()
+    whole.CopyFrom(request)
+    for upload in form.images:
+        whole.images.add(data=upload.data())  # `extend` would write and read each picture again
+    if form.mask is not None:
+        whole.mask.data = form.mask.data()
+    return whole
 
 
 def _messages(kind: type[Sent], request: EditImageRequest, form: Form) -> Iterator[Sent]:
