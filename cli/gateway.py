@@ -19,6 +19,7 @@ from gateway_http.journal import Journal
 from gateway_http.settings import Settings as FrontSettings
 from imageedit.in_process import Handlers, InProcessChannel
 from server.__main__ import main as service_main
+from server.memory import give_memory_back
 from server.serve import LOOK_SECONDS, STOP_SECONDS, Service, wanted_signals
 from server.settings import Settings
 
@@ -70,4 +71,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    give_memory_back()
     sys.exit(main())

@@ -14,7 +14,6 @@ from gateway_http.tracing_export import Export, TracingError
 
 def main(serve: Callable[[settings.Settings], int] = serve) -> int:
     """Serve; return 2 with one line on standard error when that cannot begin."""
-    give_memory_back()
     try:
         chosen = settings.from_environment()
         with Export(os.environ, "imageedit-front"):
@@ -27,4 +26,5 @@ def main(serve: Callable[[settings.Settings], int] = serve) -> int:
 
 
 if __name__ == "__main__":
+    give_memory_back()
     sys.exit(main())

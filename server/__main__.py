@@ -19,7 +19,6 @@ from server.tracing_export import Export, TracingError
 
 def main(run: Callable[[Settings], int] = run) -> int:
     """Run the service; return 0 after a drain, 1 when cut short, 2 for unusable settings."""
-    give_memory_back()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -32,4 +31,5 @@ def main(run: Callable[[Settings], int] = run) -> int:
 
 
 if __name__ == "__main__":
+    give_memory_back()
     sys.exit(main())
