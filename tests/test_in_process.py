@@ -253,7 +253,7 @@ def test_a_slow_caller_holds_the_service_up(stub: ImageEditStub, servicer: Scrip
     while given != servicer.given:  # until it waits for us
         given = servicer.given
         time.sleep(0.2)
-    assert given < 200
+    assert given < 1_000
     assert call.cancel()
     assert servicer.left.wait(5)
     with pytest.raises(grpc.RpcError) as caught:

@@ -70,4 +70,4 @@ def test_both_programs_are_told_the_same() -> None:
         assert getattr(service, name) == getattr(front, name)
     for name in ("server", "gateway_http"):
         main = (ROOT / name / "__main__.py").read_text("utf-8")
-        assert main.index("    give_memory_back()") < main.index("    try:")
+        assert main.index("\n    give_memory_back()") < main.index("\n    sys.exit(main())")
