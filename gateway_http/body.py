@@ -17,7 +17,7 @@ class Source(Protocol):
     """A connection's buffered reader."""
 
     def read(self, size: int, /) -> bytes:
-        """Return `size` bytes, fewer only at the end."""
+        """Return up to `size` bytes, none only at the end."""
 
     def readline(self, size: int, /) -> bytes:
         """Return a line, cut at `size` bytes."""
@@ -37,8 +37,10 @@ class SizedBody:
         return self._left == 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes, all for -1; fewer when the client has gone."""
-        wanted = self._left if size < 0 else min(size, self._left)
+        """Return up to `size` bytes, all for -1; none at the end, or when the client has gone."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(self._left), b""))
+        wanted = min(size, self._left)
         if wanted == 0:
             return b""
         before, self._before = self._before, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway_http.head import asks_first, body_to_gather, end
+from gateway_http.inflow import Inflow
 
 
 class Gathering:
@@ -18,9 +19,10 @@ class Gathering:
         self._looked = 0
         self._total = 0
 
-    def ready(self, held: bytearray) -> bool:
-        """Tell whether the request, of which `held` is here, needs nothing more to be worked on."""
+    def ready(self, here: Inflow) -> bool:
+        """Tell whether the request that is `here` needs nothing more to be worked on."""
         if not self.head:
+            held = here.held()
             self.head = end(held, self._looked)
             self._looked = len(held)
             if not self.head:
@@ -28,4 +30,4 @@ class Gathering:
             head = bytes(held[: self.head])
             self._total = self.head + body_to_gather(head)
             self.invites = self._total > len(held) and asks_first(head)
-        return len(held) >= self._total
+        return len(here) >= self._total

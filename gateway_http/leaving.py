@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from gateway_http.poller import READ, Poller
 
@@ -23,6 +22,7 @@ class Leaving:
 
     def __init__(self, poller: Poller, connection: socket.socket) -> None:
         self.gone = False
+        self._cancel: Callable[[], object] | None = None
         self._poller = poller
         self._connection = connection
 
@@ -33,14 +33,16 @@ class Leaving:
         To be used when the request's body has been read. A client that sends the next request
         already is not watched any further: what follows it cannot be seen.
         """
-        looks = partial(self._look, cancel)
-        self._poller.call(partial(self._poller.watch, self._connection, READ, looks))
+        self._cancel = cancel
+        self._poller.watch(self._connection, READ, self._look)
         try:
             yield
         finally:
-            self._poller.call(partial(self._poller.forget, self._connection))
+            # The poller is not woken for this: who waits for the connection next takes it over.
+            self._cancel = None
 
-    def _look(self, cancel: Callable[[], object]) -> None:
+    def _look(self) -> None:
+        cancel = self._cancel
         try:
             gone = not self._connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -48,6 +50,6 @@ class Leaving:
         except OSError:
             gone = True
         self._poller.forget(self._connection)
-        if gone:
+        if gone and cancel is not None:
             self.gone = True
             cancel()

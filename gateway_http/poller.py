@@ -22,11 +22,19 @@ class _Alarm:
     act: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    connection: socket.socket
+    event: int
+    act: Callable[[], None]
+
+
 class Poller:
     """Calls back when a socket is ready or a deadline has passed; callbacks must not block.
 
-    `run` is the thread. `call` may be used by any, the rest only on it, or before it runs.
-    `report` gets what a callback raises, which is a bug, and must not end the others' waiting.
+    `run` is the thread. `call` and `watch` may be used by any, the rest only on it, or before it
+    runs. `report` gets what a callback raises, which is a bug, and must not end the others'
+    waiting.
     """
 
     def __init__(
@@ -35,6 +43,7 @@ class Poller:
         self.now = clock
         self._report = report
         self._selector = selectors.DefaultSelector()
+        self._acts: dict[socket.socket, _Watch] = {}
         self._alarms: dict[object, _Alarm] = {}
         self._earliest = float("inf")
         self._calls: deque[Callable[[], None]] = deque()
@@ -43,7 +52,7 @@ class Poller:
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
-        self._selector.register(self._woken, READ, self._wake)
+        self.watch(self._woken, READ, self._wake)
 
     def call(self, act: Callable[[], None]) -> None:
         """Let the thread do `act` soon, in the order of the calls."""
@@ -54,10 +63,12 @@ class Poller:
 
     def watch(self, connection: socket.socket, event: int, act: Callable[[], None]) -> None:
         """Do `act` whenever `connection` is ready for READ (or broke) or WRITE, until forgotten."""
-        try:
-            self._selector.modify(connection, event, act)
-        except KeyError:
-            self._selector.register(connection, event, act)
+        before = self._acts.get(connection)
+        self._acts[connection] = _Watch(connection, event, act)
+        if before is None:
+            self._selector.register(connection, event, connection)
+        elif before.event != event:
+            self._selector.modify(connection, event, connection)
 
     def alarm(self, key: object, until: float, act: Callable[[], None]) -> None:
         """Do `act` once at `until`, unless `key` is forgotten or gets another alarm."""
@@ -67,9 +78,8 @@ class Poller:
     def forget(self, key: object) -> None:
         """End what is watched or timed under `key`; nothing if there is none."""
         self._alarms.pop(key, None)
-        if isinstance(key, socket.socket):
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(key)
+        if isinstance(key, socket.socket) and self._acts.pop(key, None) is not None:
+            self._selector.unregister(key)
 
     def end(self) -> None:
         """Let `run` return."""
@@ -86,10 +96,11 @@ class Poller:
 
     def _once(self) -> None:
         wait = None if self._earliest == float("inf") else max(0.0, self._earliest - self.now())
-        for key, _ in self._selector.select(wait):
-            current = self._selector.get_map().get(key.fileobj)
-            if current is not None and current.data is key.data:
-                self._do(key.data)
+        ready = [self._acts.get(key.data) for key, _ in self._selector.select(wait)]
+        for known in ready:
+            # Not what one before it has ended or changed.
+            if known is not None and self._acts.get(known.connection) is known:
+                self._do(known.act)
         for _ in range(len(self._calls)):
             self._do(self._calls.popleft())
         if self.now() >= self._earliest:

@@ -70,6 +70,8 @@ class Reception:
             partial(self._expired, connection),
         )
         self._consider(connection)
+        if connection in self._awaited:
+            self._poller.watch(connection.socket, READ, partial(self._arrived, connection))
 
     def close(self) -> None:
         """Accept nobody any more, and end with whom no request is under way; no more work comes."""
@@ -135,7 +137,7 @@ class Reception:
             self._farewell.close(connection)
             return
         had_head = gathering.head > 0
-        if gathering.ready(rfile.held()):
+        if gathering.ready(rfile):
             self._leave(connection)
             self._work(connection)
             return
@@ -143,7 +145,6 @@ class Reception:
             self._refuse(connection, "400 Bad Request", "The request is cut short.")
             return
         self._time(connection, had_head)
-        self._poller.watch(connection.socket, READ, partial(self._arrived, connection))
         self._bound(connection)
 
     def _time(self, connection: Any, had_head: bool) -> None:
