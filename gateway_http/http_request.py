@@ -28,7 +28,7 @@ class Request(HTTPRequest):
     def parse_request(self) -> None:
         """Read the request's line and headers; what cannot be read is the client's fault."""
         try:
-            whole = bytes(self.conn.rfile.held()[: self.conn.gathering.head])
+            whole = self.conn.rfile.peek(self.conn.gathering.head)
             if len(whole) <= MAX_HEAD:
                 head.check(whole)
             super().parse_request()
@@ -54,12 +54,15 @@ class Request(HTTPRequest):
         self.ensure_headers_sent()
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
+        self.conn.wfile.send()
         self.conn.arrival.written(gateway.env.get(CONFIRM), closes=self.close_connection)
 
     def send_headers(self) -> None:
         """Send the answer's headers; a connection in the middle of a body ends with the answer."""
         if not self.rfile.exhausted:
             self.close_connection = self.conn.unread = True
+        # Of an answer that is here whole, the pieces go out together; an event goes at once.
+        self.conn.wfile.gathers = any(name == b"Content-Length" for name, _ in self.outheaders)
         super().send_headers()
 
     def simple_response(self, status: str, msg: str = "") -> None:
