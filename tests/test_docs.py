@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,19 @@ def test_what_a_page_shows_is_well_formed(page: str) -> None:
 def test_every_command_in_a_sentence_could_be_typed(page: str) -> None:
     for words in spoken_commands(page, CHECKS):
         CHECKS[words[0]](words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_comment_beside_a_command_names_is_there(page: str) -> None:
+    for block in blocks(page):
+        for command, comment in re.findall(
+            r"^imageedit ([^#\n]*)# (.*)$", block.text, re.MULTILINE
+        ):
+            for option in re.findall(r"--[a-z-]+", comment):
+                CHECKS["imageedit"]([*shlex.split(command), option])
+            told = re.search(r"^and: (.*)$", comment)
+            for other in told[1].split(", ") if told else ():
+                CHECKS["imageedit"](other.split())
 
 
 def test_commands_in_comments_of_what_is_deployed_could_be_typed() -> None:
