@@ -18,12 +18,16 @@ NO_PICTURE = b"This is not a picture. " * 40
 
 
 def answer(
-    vendor: Vendor, request: Request, calls: CallLog, wait: Callable[[float], None]
+    vendor: Vendor,
+    request: Request,
+    calls: CallLog,
+    wait: Callable[[float], None],
+    share: float,
 ) -> tuple[Call, Reply]:
     """Return the record of the request and what to answer.
 
     `wait` is called with the seconds a directive asks for, and raises `HungUp` if the
-    client leaves.
+    client leaves. Pictures have `share` of their sides.
     """
     try:
         submission = vendor.parse(request)
@@ -35,7 +39,7 @@ def answer(
     calls.add(call)
     try:
         prompt, directives = faults.read(submission.prompt, vendor.name, lambda: calls.before(call))
-        order = vendor.check(submission, prompt)
+        order = replace(vendor.check(submission, prompt), share=share)
     except Refusal as refusal:
         return call, refusal.reply
     except faults.DirectiveError as error:

@@ -64,7 +64,7 @@ class Connection(BaseHTTPRequestHandler):
         """Return the record, for requests that are listed, and the reply."""
         vendor = next((v for v in self.server.vendors if v.endpoint == request.path), None)
         if vendor is not None and request.method == "POST":
-            return answering.answer(vendor, request, self.server.log, self._wait)
+            return answering.answer(vendor, request, self.server.log, self._wait, self.server.share)
         match request.method, request.path:
             case "GET", "/healthz":
                 return None, Reply.of(200, {"status": "ok", "sandbox": True})
@@ -102,8 +102,9 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 2048
 
-    def __init__(self, address: tuple[str, int], delay: float) -> None:
+    def __init__(self, address: tuple[str, int], delay: float, share: float) -> None:
         self.delay = delay
+        self.share = share
         self.log = CallLog()
         self.results = results.Results()
         self.vendors: list[Vendor] = [OpenAI(), OpenRouter(), SiliconFlow(self.results)]

@@ -40,7 +40,7 @@ def paint(order: Order, directives: Directives) -> Image.Image:
 def _size(order: Order, directives: Directives) -> tuple[int, int]:
     if "square" in directives:
         return 1024, 1024
-    share = directives.get("size") / 100 if "size" in directives else 1
+    share = directives.get("size") / 100 if "size" in directives else order.share
     return max(1, round(order.size[0] * share)), max(1, round(order.size[1] * share))
 
 

@@ -12,11 +12,14 @@ from sandbox.listening import Listener
 class SandboxServer:
     """The simulator on a port of its own; a context manager.
 
-    `port` 0 means any free one. `delay` is the seconds that every edit takes at least.
+    `port` 0 means any free one. `delay` is the seconds that every edit takes at least. Pictures
+    come with `share` of the sides that they should have, billed as if they were whole.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, delay: float = 0.0) -> None:
-        self._server = Listener((host, port), delay)
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, delay: float = 0.0, *, share: float = 1.0
+    ) -> None:
+        self._server = Listener((host, port), delay, share)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True
         )

@@ -87,7 +87,7 @@ class Order:
     width and height in pixels. `mask` is an "L" picture of the first image's size, 255 = edit.
     `output_format` is Pillow's name, `quality` is never "auto". `partial_images` is `None`
     without streaming; in a stream, `gap` is the seconds between events, and `error` what takes the
-    final picture's place.
+    final picture's place. The picture comes with `share` of its sides.
     """
 
     model: str
@@ -105,6 +105,7 @@ class Order:
     gap: float = 0.0
     error: Reply | None = None
     seed: int = 0
+    share: float = 1.0
 
 
 class Vendor(Protocol):

@@ -62,10 +62,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+PICTURES = 0.25
+"""The part of their sides that pictures have. Few tests need the rest: `full_size` is for them."""
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[SandboxServer]:
-    """The sandbox upstream, listening."""
-    with SandboxServer() as server:
+    """The sandbox upstream, listening; its pictures are small, being most of an edit's time."""
+    with SandboxServer(share=PICTURES) as server:
         yield server
 
 
@@ -73,4 +77,14 @@ def sandbox() -> Iterator[SandboxServer]:
 def gateway(sandbox: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """The real service and the real front, listening, with the sandbox as every upstream."""
     with Gateway(sandbox.environment(), tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def full_size(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway like that above, whose upstreams give pictures as large as the real ones do."""
+    with (
+        SandboxServer() as upstream,
+        Gateway(upstream.environment(), tmp_path_factory.mktemp("full size")) as running,
+    ):
         yield running

@@ -190,13 +190,13 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("directive", "put_back"), ANSWERS.items(), ids=ANSWERS)
 def test_whatever_a_model_answers_the_promise_holds_or_is_taken_back(
-    gateway: Gateway, directive: str, put_back: bool
+    full_size: Gateway, directive: str, put_back: bool
 ) -> None:
     model = "black-forest-labs/flux-kontext-pro" if directive == "redrawn" else None
     fields = {"prompt": f"invert [sandbox {directive}]", "size": "auto"}
     fields |= {"model": model or "openai/gpt-image-2"}
     mask = encoded(LARGE_MASK, "PNG")
-    response = by_http(gateway, Edit(fields, (encoded(LARGE, "PNG"),), mask))
+    response = by_http(full_size, Edit(fields, (encoded(LARGE, "PNG"),), mask))
     assert response.status_code == 200, response.text
     assert response.headers["x-mask-method"].endswith(";unaligned") != put_back
     assert 0.005 < float(response.headers["x-mask-drift"]) < 1

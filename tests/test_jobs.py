@@ -146,7 +146,7 @@ def test_a_json_body_starts_a_job_too(who: Customer, jobs: Jobs) -> None:
     )
     assert answer.status_code == 202
     done = jobs.ended(answer.json()["id"])
-    assert (done["status"], done["size"]) == ("succeeded", "1024x1024")
+    assert (done["status"], done["size"]) == ("succeeded", "256x256")
     assert abs(done["expires_at"] - done["completed_at"] - UNKEYED_MS // 1000) <= 1
 
 

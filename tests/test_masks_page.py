@@ -63,8 +63,8 @@ def test_qwen_is_routed_as_told() -> None:
     assert [route.mask_method for route in routes if route.masked] == ["second_image"]
 
 
-def test_the_pictures_are_what_the_code_makes_now(gateway: Gateway) -> None:
-    made = render(gateway)
+def test_the_pictures_are_what_the_code_makes_now(full_size: Gateway) -> None:
+    made = render(full_size)
     shown = re.findall(r"\(pictures/(.*)\.jpg\)", PAGE)
     assert sorted(shown) == sorted(made)
     for name, sheet in made.items():
