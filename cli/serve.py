@@ -1,4 +1,4 @@
-"""`imageedit serve`: both programs in one process, and the sandbox upstream where it is wanted or needed."""
+"""`imageedit serve`: both programs in one process, and a sandbox upstream where it is wanted."""
 
 from __future__ import annotations
 
