@@ -9,6 +9,7 @@ import grpc
 import orjson
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from gateway_http.confirmations import Confirmations
 from gateway_http.settings import Settings, names_several
 from imageedit.v1.image_edit_pb2_grpc import ImageEditStub
 
@@ -53,6 +54,7 @@ class Service:
     ) -> None:
         self._settings = settings
         self._connect = connect or self._build
+        self.confirmations = Confirmations(lambda: self.images)
         self._lock = Lock()
         self._channel: grpc.Channel | None = None
 
@@ -68,6 +70,7 @@ class Service:
 
     def close(self) -> None:
         """End the channel and every call on it; the next use opens another."""
+        self.confirmations.tell()
         with self._lock:
             if self._channel is not None:
                 self._channel.close()

@@ -17,7 +17,6 @@ from gateway_http.leaving import Leaving
 from gateway_http.metadata import Metadata, to_headers
 from imageedit.v1.image_edit_pb2 import (
     CheckKeyRequest,
-    ConfirmDeliveryRequest,
     EditImageRequest,
     EditImageResponse,
     ImageChunk,
@@ -34,8 +33,6 @@ MAX_UNARY = 1_048_576
 CHUNK = 1_048_576
 MARGIN = 60.0
 """Seconds beside the attempt itself: checks, download, re-encoding, and a second route."""
-CONFIRM_TIMEOUT = 2.0
-CONFIRMED_BY = ("x-request-id", "authorization", "traceparent")
 
 
 class Running(Protocol):
@@ -128,16 +125,7 @@ class Caller:
 
     def confirm(self, edit_id: str) -> None:
         """Say that the client has the answer; neither waits nor fails."""
-        said = tuple(pair for pair in self._metadata if pair[0] in CONFIRMED_BY)
-        try:
-            call = self._service.images.ConfirmDelivery.future(
-                ConfirmDeliveryRequest(edit_id=edit_id), timeout=CONFIRM_TIMEOUT, metadata=said
-            )
-        except (grpc.RpcError, ValueError):  # the channel is closed
-            return
-        call.add_done_callback(
-            lambda _call: None
-        )  # keeps it: a call that nobody holds is cancelled
+        self._service.confirmations.add(self._metadata, edit_id)
 
     def while_waiting(self, cancel: Callable[[], object]) -> AbstractContextManager[None]:
         """Call `cancel` if the client hangs up before this is left."""

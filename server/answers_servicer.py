@@ -16,6 +16,8 @@ from server.domain import EditError, Situation
 from server.editor import Editor
 from server.usage_reports import UsageReports
 
+MAX_CONFIRMED = 1_000
+
 
 class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
     """`ImageEdit` (proto/imageedit/v1/image_edit.proto) but for its edits.
@@ -110,9 +112,13 @@ class AnswersServicer(image_edit_pb2_grpc.ImageEditServicer):
     def ConfirmDelivery(  # noqa: N802 -- protobuf's name
         self, request: pb.ConfirmDeliveryRequest, context: grpc.ServicerContext
     ) -> pb.ConfirmDeliveryResponse:
-        """Note that the end client has the whole answer."""
+        """Note that the end client has the whole answer, or several."""
         del context
-        self._desk.idempotency.confirm(key_of(current.get()).account_id, request.edit_id)
+        edits = [request.edit_id, *request.more_edit_ids]
+        if len(edits) > MAX_CONFIRMED + 1:
+            problem = f"more_edit_ids: {MAX_CONFIRMED} are the most at once."
+            raise EditError(Situation.BAD_REQUEST, problem, field="more_edit_ids")
+        self._desk.idempotency.confirm(key_of(current.get()).account_id, *edits)
         return pb.ConfirmDeliveryResponse()
 
 

@@ -123,6 +123,17 @@ def test_every_method_but_the_open_ones_wants_a_key(gateway: Gateway) -> None:
             assert wants_key == (name not in open_ones), name
 
 
+def test_a_confirmation_of_too_many_edits_is_refused(gateway: Gateway) -> None:
+    many = pb.ConfirmDeliveryRequest(edit_id="e", more_edit_ids=["e"] * 1_001)
+    with gateway.stub() as stub:
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ConfirmDelivery(many, metadata=gateway.metadata)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "more_edit_ids" in caught.value.details()
+        del many.more_edit_ids[0]
+        stub.ConfirmDelivery(many, metadata=gateway.metadata)
+
+
 def test_health_is_served_and_reflection_is_not(gateway: Gateway) -> None:
     with grpc.insecure_channel(gateway.service.address) as channel:
         health = health_pb2_grpc.HealthStub(channel)

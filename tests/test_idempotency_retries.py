@@ -243,3 +243,11 @@ def test_a_confirmation_is_the_accounts_own_and_may_be_repeated(stage: Stage, ca
         assert calls.row(edit_id).delivered
     retried(calls)
     assert not calls.row(edit_id).delivered
+
+
+def test_several_are_confirmed_at_once(stage: Stage, calls: Calls) -> None:
+    edits = [calls.submit() for _ in range(3)]
+    for edit_id in edits:
+        calls.post(edit_id)
+    calls.idempotency.confirm(calls.account_id, *edits[:2], "no such edit")
+    assert [calls.row(edit_id).delivered for edit_id in edits] == [True, True, False]

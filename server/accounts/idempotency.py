@@ -111,10 +111,12 @@ class Idempotency:
         """Return for how many milliseconds a result is kept."""
         return UNKEYED_MS if key is None else KEYED_MS
 
-    def confirm(self, account_id: str, edit_id: str) -> None:
-        """Note that the caller has the whole answer of an edit, if it is one of the account's."""
-        with self._store.write() as connection:
-            connection.execute(_CONFIRM, {"of_account": account_id, "edit_id": edit_id})
+    def confirm(self, account_id: str, *edit_ids: str) -> None:
+        """Note that the caller has the answers of the edits, as far as they are the account's."""
+        with self._store.write(durable=False) as connection:
+            connection.execute(
+                _CONFIRM, [{"of_account": account_id, "edit_id": edit_id} for edit_id in edit_ids]
+            )
 
     def by_key(
         self, account_id: str, key: str, request_fingerprint: str, retry_count: int, waiter: Waiter

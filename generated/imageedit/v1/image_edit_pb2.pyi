@@ -1525,21 +1525,27 @@ Global___GetCreditsResponse: _TypeAlias = GetCreditsResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmDeliveryRequest(_message.Message):
-    """Says that an answer arrived."""
+    """Says that answers arrived."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EDIT_ID_FIELD_NUMBER: _builtins.int
+    MORE_EDIT_IDS_FIELD_NUMBER: _builtins.int
     edit_id: _builtins.str
     """The edit's id, from EditImageResponse. Required."""
+    @_builtins.property
+    def more_edit_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Further edits of the same account whose answers arrived; 1,000 at the most."""
+
     def __init__(
         self,
         *,
         edit_id: _builtins.str = ...,
+        more_edit_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edit_id", b"edit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edit_id", b"edit_id", "more_edit_ids", b"more_edit_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
