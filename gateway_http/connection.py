@@ -50,7 +50,11 @@ class Connection(HTTPConnection):
         if self.verdict is not None:
             Request(self.server, self).simple_response(*self.verdict)
             return False
-        return bool(super().communicate())  # type: ignore[no-untyped-call] # cheroot has no types
+        self.server.working.add(self)
+        try:
+            return bool(super().communicate())  # type: ignore[no-untyped-call] # cheroot has no types
+        finally:
+            self.server.working.discard(self)
 
     def close(self) -> None:
         """Let it be closed so that the answer arrives; nobody waits for that here."""

@@ -45,8 +45,9 @@ def end(data: bytes | bytearray, start: int = 0) -> int:
 
 def body_to_gather(head: bytes) -> int:
     """Return the size of the body that follows `head`, 0 where it is large, or not told simply."""
-    lengths = _LENGTH.findall(head.lower())
-    if len(lengths) != 1 or b"\ntransfer-encoding" in head.lower():
+    head = head.lower()
+    lengths = _LENGTH.findall(head)
+    if len(lengths) != 1 or b"\ntransfer-encoding" in head:
         return 0
     size = int(lengths[0])
     return size if size <= MAX_GATHERED else 0

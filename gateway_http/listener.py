@@ -34,7 +34,8 @@ RELIEF = 0.1
 class Listener(Server):
     """The WSGI server: `threads` requests at once on `address`, faults to `journal`.
 
-    `bounds` say what clients may cost. `draining` ends each connection with its next answer.
+    `bounds` say what clients may cost, and `working` who has a thread. `draining` ends each
+    connection with its next answer.
     """
 
     max_request_header_size = MAX_HEAD
@@ -65,7 +66,8 @@ class Listener(Server):
         self.poller = Poller(lambda error: self.error_log(type(error).__name__, 40))
         self.farewell = Farewell(self.poller, self.bounds)
         self.slow_bodies = SlowBodies()
-        self._spare = max(1, threads // 8)
+        self.working: set[Connection] = set()
+        self._threads, self._spare = threads, max(1, threads // 8)
         self._served = Event()
 
     def prepare(self) -> None:
@@ -124,7 +126,7 @@ class Listener(Server):
     def _relieve(self) -> None:
         """Where threads are short, take them back from the most silent bodies."""
         waiting = self.requests.qsize
-        if self.requests.idle - waiting < self._spare:
+        if self._threads - len(self.working) - waiting < self._spare:
             self.slow_bodies.give_up(max(1, waiting))
             if waiting:
                 self.poller.alarm(self._relieve, self.poller.now() + RELIEF, self._relieve)

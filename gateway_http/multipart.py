@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Protocol
 
 from werkzeug.http import parse_options_header
@@ -15,6 +16,9 @@ MAX_PREAMBLE = 65_536
 MAX_PART_HEADER = 16_384
 _MAX_PADDING = 256
 _FOLD = re.compile(rb"\r\n[ \t]+")
+# A boundary that begins a longer word is content, as is one with endless padding.
+_FOLLOWS = rb"(?:(--)|[ \t]{0,%d}+(?=\r\n))" % _MAX_PADDING
+_FOLLOWING = re.compile(_FOLLOWS)
 _MAY_FOLLOW = re.compile(rb"-|[ \t]{0,%d}\r?" % _MAX_PADDING)
 
 
@@ -45,10 +49,6 @@ class Splitter:
         self.closed = False
         self._parts = parts
         self._delimiter = b"\r\n--" + boundary
-        # One that has begun a longer word is content, as is one with endless padding.
-        self._whole = re.compile(
-            re.escape(self._delimiter) + rb"(?:(--)|[ \t]{0,%d}+(?=\r\n))" % _MAX_PADDING
-        )
         self._longest = len(self._delimiter) + _MAX_PADDING + len(b"\r")
         self._step: Callable[[bytes, int], int] = self._skip_preamble
         self._preamble = 0
@@ -104,12 +104,20 @@ class Splitter:
     def _look(self, data: bytes, place: int) -> tuple[re.Match[bytes] | None, int]:
         """Return the next delimiter, if it is here, and where what stands before surely ends."""
         first = data.find(self._delimiter, place)
-        if first >= 0 and (found := self._whole.search(data, first)):
-            return found, found.start()
+        if first >= 0:
+            if found := _FOLLOWING.match(data, first + len(self._delimiter)):
+                return found, first
+            if found := self._whole.search(data, first):
+                return found, found.start()
         at = data.find(b"\r", max(place, len(data) - self._longest))
         while at >= 0 and not self._may_become(data[at:]):
             at = data.find(b"\r", at + 1)
         return None, at if at >= 0 else len(data)
+
+    @cached_property
+    def _whole(self) -> re.Pattern[bytes]:
+        """The delimiter and what follows: 0.3 ms to compile, for content that is much like it."""
+        return re.compile(re.escape(self._delimiter) + _FOLLOWS)
 
     def _may_become(self, rest: bytes) -> bool:
         size = len(self._delimiter)
