@@ -40,8 +40,8 @@ def test_not_one_protected_pixel_is_touched_and_each_other_one_shows_the_edit(
         model.putalpha(255)
         source.putalpha(255)
     result = model.copy()
-    put_back(source, result, plane)
     keep = plane.protected()
+    put_back(source, result, keep)
     nothing = Image.new(mode, SIZE)
     outside = Image.composite(ImageChops.difference(source, result), nothing, keep)
     assert outside.getextrema() == nothing.getextrema()
@@ -57,7 +57,7 @@ def test_not_one_protected_pixel_is_touched_and_each_other_one_shows_the_edit(
 
 def test_the_models_pixels_fade_in_over_three_pixels() -> None:
     model = Image.new("RGB", SIZE, (200, 200, 200))
-    put_back(Image.new("RGB", SIZE), model, boxed(*SIZE, 100, 0, 300, 96))
+    put_back(Image.new("RGB", SIZE), model, boxed(*SIZE, 100, 0, 300, 96).protected())
     row = [model.getpixel((x, 48))[0] for x in range(98, 106)]
     assert row == sorted(row)
     assert row[:2] == [0, 0]
@@ -67,14 +67,14 @@ def test_the_models_pixels_fade_in_over_three_pixels() -> None:
 
 def test_a_small_picture_has_no_seam() -> None:
     model = Image.new("RGB", (60, 40), "red")
-    put_back(Image.new("RGB", (60, 40)), model, boxed(60, 40, 10, 10, 20, 20))
+    put_back(Image.new("RGB", (60, 40)), model, boxed(60, 40, 10, 10, 20, 20).protected())
     assert model.crop((10, 10, 20, 20)) == Image.new("RGB", (10, 10), "red")
 
 
 @pytest.mark.parametrize("edge", [(0, 0, 60, 96), (324, 0, 384, 96), (0, 0, 384, 30)])
 def test_there_is_no_seam_along_the_pictures_own_rim(edge: tuple[int, ...]) -> None:
     model = Image.new("RGB", SIZE, "red")
-    put_back(smooth(*SIZE), model, boxed(*SIZE, *edge))
+    put_back(smooth(*SIZE), model, boxed(*SIZE, *edge).protected())
     rim = [(0, 2), (383, 2), (190, 0)][
         [0, 324, -1].index(edge[0] if edge[2] - edge[0] < 90 else -1)
     ]
@@ -83,7 +83,9 @@ def test_there_is_no_seam_along_the_pictures_own_rim(edge: tuple[int, ...]) -> N
 
 def test_colours_that_no_one_sees_do_not_shine_through() -> None:
     model = Image.new("RGBA", SIZE, (0, 0, 200, 255))
-    put_back(Image.new("RGBA", SIZE, (255, 255, 0, 0)), model, boxed(*SIZE, 100, 0, 300, 96))
+    put_back(
+        Image.new("RGBA", SIZE, (255, 255, 0, 0)), model, boxed(*SIZE, 100, 0, 300, 96).protected()
+    )
     for x in range(100, 104):
         red, green, blue, alpha = model.getpixel((x, 48))
         assert (red, green) == (0, 0)

@@ -76,7 +76,9 @@ def test_the_feathered_preview_shows_the_gateways_own_seam(tmp_path: Path) -> No
         pytest.skip(str(missing))
     # White put back over black leaves how much of each pixel is the input's.
     onto = Image.new("RGB", plane.size, "black")
-    put_back(Image.new("RGB", plane.size, "white"), onto, CoveragePlane.from_levels(plane))
+    put_back(
+        Image.new("RGB", plane.size, "white"), onto, CoveragePlane.from_levels(plane).protected()
+    )
     edit = bytes(255 - kept for kept in onto.getchannel("R").tobytes())
     assert max(abs(one - other) for one, other in zip(shown, edit, strict=True)) <= 2
     assert len(set(shown)) > 5

@@ -7,15 +7,18 @@ from PIL import Image
 from server.imaging.encode import on_white
 from server.imaging.placement import Placement
 from server.imaging.reframing import reframed
-from server.imaging.registration import ALIKE, ONE_PLACE, register
+from server.imaging.registration import ALIKE, register
+from server.imaging.tiles import Tiles
 from server.sizes import Size
 
 _SMALLEST = 128  # pixels of the longer side; below it there is too little to tell by
+_ONE_PLACE = 0.75  # pixels by which two pictures may be apart without anybody seeing it
 _MOST_SHIFT = 0.045  # of the longer side, in the middle
 _MOST_STRETCH = 0.025
 _MOST_DOUBT = 0.25  # pixels, of pictures of up to _LONGER
 _LOOKS_MOVED = 8  # pixels by which a picture seems moved that was wholly redrawn in its place
-_LONGER = 1024  # pixels; more tell nothing more
+_FINEST = 16  # pixels of a tile: of larger pictures, more tell next to nothing more
+_LONGER = 1024  # pixels; those of larger pictures are counted as if these were reduced to it
 
 
 def find_placement(source: Image.Image, model: Image.Image, keep: Image.Image) -> Placement | None:
@@ -28,18 +31,14 @@ def find_placement(source: Image.Image, model: Image.Image, keep: Image.Image) -
     as_it_is = Placement()
     if max(source.size) < _SMALLEST:
         return as_it_is
+    tiles = Tiles(keep, _FINEST)
+    given, seen = (_grey(image, tiles.size(tiles.finest)) for image in (source, model))
     size = _reduced(source.size)
-    given, seen, kept = (
-        on_white(image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)).convert("L")
-        for image in (source, model, keep)
-    )
-    found = register(
-        given, seen, kept, finest=_LONGER if max(source.size) > _LONGER else _LONGER // 2
-    )
+    found = register(given, seen, tiles, one_place=_ONE_PLACE / max(size))
     if found is None or found.likeness < ALIKE:
-        return None if reframed(given, seen, kept) else as_it_is
+        return None if reframed(given, seen, keep) else as_it_is
     placement = found.placement
-    unsure = ONE_PLACE + _LOOKS_MOVED * (1 - found.likeness)
+    unsure = _ONE_PLACE + _LOOKS_MOVED * (1 - found.likeness)
     if max(placement.offsets(size)) < unsure or found.doubt * max(size) > _MOST_DOUBT:
         return as_it_is
     stretches = placement.stretch_x, placement.stretch_y
@@ -47,6 +46,11 @@ def find_placement(source: Image.Image, model: Image.Image, keep: Image.Image) -
         abs(stretch - 1) <= _MOST_STRETCH for stretch in stretches
     )
     return placement if small else None
+
+
+def _grey(image: Image.Image, size: Size) -> Image.Image:
+    small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+    return on_white(small).convert("L")
 
 
 def _reduced(size: Size) -> Size:

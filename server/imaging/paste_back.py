@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from server.domain import Picture
 from server.imaging.coverage import CoveragePlane
@@ -40,13 +40,14 @@ def paste_back(
         canvas = source.size
     mode = "RGBA" if "RGBA" in {source.mode, model.mode} else "RGB"
     wanted, seen = (in_mode(resized(image, canvas), mode) for image in (source, model))
-    changed = drift(wanted, seen, plane.protected(canvas))
+    keep = plane.protected(canvas)
+    changed = drift(wanted, seen, keep)
     if placement is None or not exact:
         return None, changed
-    box = plane.edited(canvas).getbbox()
-    if box and placement != Placement():
-        placement.undo(in_mode(model, mode), seen, box)
-    put_back(wanted, seen, plane)
+    edited = ImageChops.invert(keep).getbbox()
+    if edited and placement != Placement():
+        placement.undo(in_mode(model, mode), seen, edited)
+    put_back(wanted, seen, keep)
     return seen, changed
 
 

@@ -42,7 +42,7 @@ class _Signs:
 def reframed(source: Image.Image, model: Image.Image, keep: Image.Image) -> bool:
     """Return whether `model` surely shows what `source` shows under `keep`, but somewhere else.
 
-    All are grey pictures of one size; False where it cannot be told.
+    All are grey pictures, the first two of one size; False where it cannot be told.
     """
     factor = _LONGER / max(source.size)
     if factor > 1:

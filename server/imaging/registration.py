@@ -12,27 +12,25 @@ where there is something to see and it is the same scene, both say the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from PIL import Image, ImageFilter, ImageMath
+from PIL import Image
 
+from server.imaging.normal_equations import Vector, added, dot, matrix, solved
 from server.imaging.placement import Placement
+from server.imaging.structure import product, slopes, structure
+from server.imaging.tiles import Tiles
 from server.sizes import Size
 
-_LEVELS = (64, 128, 256, 512, 1024)  # longer side in pixels
+_COARSEST = 2  # pixels of a tile; at every further level there are twice as many
 _ROUNDS = 5
-_SQUARE = 8  # of the chessboard, in pixels
-_FEWEST = 300  # pixels of a level that are protected, in each half
-_SLOW = 5  # pixels over which brightness may change without being structure
+_SETTLED = 0.03  # pixels; what a step leaves undone is a small part of it
+_MARGIN = 8  # the part of a side by which a picture may be off
+_FARTHEST = 0.25  # shift or stretch
 
 ALIKE = 0.5
 """The likeness from which on two pictures show one scene; that of unrelated ones is below 0.2."""
-ONE_PLACE = 0.75
-"""Pixels of the source by which two pictures may be apart without anybody seeing it."""
-
-Vector = tuple[float, float, float, float]  # shift and stretch across, shift and stretch down
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,209 +47,111 @@ class Registration:
 
 
 def register(
-    source: Image.Image, model: Image.Image, keep: Image.Image, *, finest: int
+    source: Image.Image, model: Image.Image, tiles: Tiles, *, one_place: float
 ) -> Registration | None:
-    """Return where `model` shows what `source` shows under `keep`; None: cannot be told.
+    """Return where `model` shows what `source` shows in `tiles`; None: cannot be told.
 
-    All are grey pictures; `keep` is 255 where both should show the same. The aspect ratios agree.
-    Goes no finer than `finest` pixels a side, nor than it takes to be sure that both are in one
-    place or that they are not alike at all.
+    Both are grey pictures of the tiles' finest size. Goes no finer than it takes to be sure that
+    they are within `one_place` (shares of the longer side) of each other, or not alike at all.
     """
-    result = None
-    placement = Placement()
-    for longer in _LEVELS:
-        size = _scaled(source.size, longer)
-        level = _Level(size, source, model, keep)
-        result = level.refined(placement) if level.usable else None
-        if result is None or longer >= min(finest, max(source.size)):
+    if not tiles.enough:
+        return None
+    placement, tile = Placement(), _COARSEST
+    while True:
+        result = _Level(tiles, tile, source, model).refined(placement)
+        if result is None or tile >= tiles.finest:
             return result
         placement = result.placement
-        off = max(placement.offsets(source.size)) + 2 * result.doubt * max(source.size)
-        in_place = result.likeness > ALIKE and off < ONE_PLACE
-        if longer > _LEVELS[0] and (in_place or result.likeness < ALIKE / 2):
+        off = max(placement.offsets((1, 1))) + 2 * result.doubt
+        in_place = result.likeness > ALIKE and off < one_place
+        if tile > _COARSEST and (in_place or result.likeness < ALIKE / 2):
             return result
-    return result
-
-
-def structure(grey: Image.Image, size: Size) -> Image.Image:
-    """Return `grey` at `size` without its slow changes, in floats around 0."""
-    small = grey.resize(size, Image.Resampling.BOX)
-    fine = small.filter(ImageFilter.GaussianBlur(0.8)).convert("F")
-    slow = small.filter(ImageFilter.GaussianBlur(_SLOW)).convert("F")
-    return _computed(lambda names: names["a"] - names["b"], a=fine, b=slow)
+        tile = min(2 * tile, tiles.finest)
 
 
 class _Level:
     """Both pictures at one resolution, with all that does not change from round to round."""
 
-    def __init__(
-        self, size: Size, source: Image.Image, model: Image.Image, keep: Image.Image
-    ) -> None:
-        self._size = size
-        self._model = structure(model, size)
-        self._source = structure(source, size)
-        self._halves = _halves(keep, size)
-        self.usable = all(_sum(half) >= _FEWEST for half in self._halves)
-        if self.usable:
-            across = _slope(self._source, 1, 0)
-            down = _slope(self._source, 0, 1)
-            x, y = _ramps(size)
-            steps = [across, _product(across, x), down, _product(down, y)]
-            self._steps = [[_product(half, step) for step in steps] for half in self._halves]
-            self._curves = [_curves(weighted, steps) for weighted in self._steps]
-            # The halves have no pixel in common, so both together are their sum.
-            self._both = _plus(*self._halves)
-            self._both_steps = [_plus(*pair) for pair in zip(*self._steps, strict=True)]
-            self._weighed = _product(self._both, self._source)
-            self._own = _sum(_product(self._weighed, self._source))
+    def __init__(self, tiles: Tiles, tile: int, source: Image.Image, model: Image.Image) -> None:
+        self._tiles = tiles
+        self._size = width, height = tiles.size(tile)
+        self._margin = max(self._size) // _MARGIN
+        far = (-self._margin, -self._margin, width + self._margin, height + self._margin)
+        self._model = structure(model, self._size).crop(far)
+        self._source = structure(source, self._size)
+        self._slopes = across, down = slopes(self._source)
+        self._own = _both(self._means(self._source, self._source))
+        self._still = [self._means(slope, self._source) for slope in self._slopes]
+        pairs = ((across, across), (across, down), (down, down))
+        self._curves = [
+            matrix(products, places)
+            for *products, places in zip(
+                *(self._means(*pair) for pair in pairs), self._places(), strict=True
+            )
+        ]
 
     def refined(self, start: Placement) -> Registration | None:
         """Return the best placement near `start`, None where there is none."""
         state = _to_vector(start, self._size)
-        together = _added(self._curves)
+        together = added(self._curves)
         for _ in range(_ROUNDS):
-            error, _ = self._compared(state)
-            step = _solved(together, _pulls(self._both_steps, error))
+            moved = self._moved(state)
+            if moved is None:
+                return None
+            pulls, likeness = self._compared(moved)
+            step = solved(together, [sum(pair) for pair in zip(*pulls, strict=True)])
             if step is None:
                 return None
             state = _composed(state, step)
-            if max(map(abs, state)) > 0.25:
+            if max(map(abs, state)) > _FARTHEST:
                 return None
-            if max(map(abs, step)) * max(self._size) < 0.03:
+            if max(map(abs, step)) * max(self._size) < _SETTLED:
                 break
-        error, likeness = self._compared(state)
-        alone = [
-            _solved(curves, _pulls(steps, error))
-            for curves, steps in zip(self._curves, self._steps, strict=True)
-        ]
-        if alone[0] is None or alone[1] is None:
+        one, other = (solved(*half) for half in zip(self._curves, pulls, strict=True))
+        if one is None or other is None:
             return None
-        difference = [a - b for a, b in zip(*alone, strict=True)]
-        doubt = max(
-            abs(difference[0]) + abs(difference[1]) / 2, abs(difference[2]) + abs(difference[3]) / 2
-        )
+        apart = [abs(a - b) for a, b in zip(one, other, strict=True)]
         # Halves of independent errors differ by twice what their mean is off.
-        return Registration(_to_placement(state, self._size), likeness, doubt / 2)
+        doubt = max(apart[0] + apart[1] / 2, apart[2] + apart[3] / 2) / 2
+        return Registration(_to_placement(state, self._size), likeness, doubt)
 
-    def _compared(self, state: Vector) -> tuple[Image.Image, float]:
-        """Return the differences, and the likeness, of both structures there."""
-        moved = self._moved(state)
-        cross = _sum(_product(self._weighed, moved))
-        power = _sum(_product(_product(self._both, moved), moved))
+    def _compared(self, moved: Image.Image) -> tuple[list[list[float]], float]:
+        """Return how the differences pull at each parameter, by halves, and the likeness."""
+        cross, power = (_both(self._means(moved, other)) for other in (self._source, moved))
         gain = cross / power if power else 0.0
         likeness = abs(cross) / math.sqrt(power * self._own) if power and self._own else 0.0
-        error = _computed(lambda names: names["a"] * gain - names["b"], a=moved, b=self._source)
-        return error, likeness
+        wrong = [
+            [
+                [gain * now - then for now, then in zip(*half, strict=True)]
+                for half in zip(self._means(slope, moved), still, strict=True)
+            ]
+            for slope, still in zip(self._slopes, self._still, strict=True)
+        ]
+        pulls = [
+            [sum(across), dot(across, x), sum(down), dot(down, y)]
+            for across, down, (x, y) in zip(*wrong, self._places(), strict=True)
+        ]
+        return pulls, likeness
 
-    def _moved(self, state: Vector) -> Image.Image:
+    def _moved(self, state: Vector) -> Image.Image | None:
+        """Return the model's structure where it belongs by `state`; None: too far off."""
         placed = _to_placement(state, self._size)
-        width, height = self._size
-        across = (placed.stretch_x, 0, placed.shift_x * width)
-        terms = (*across, 0, placed.stretch_y, placed.shift_y * height)
-        return self._model.transform(
-            self._size, Image.Transform.AFFINE, terms, Image.Resampling.BICUBIC
-        )
-
-
-def _scaled(size: Size, longer: int) -> Size:
-    factor = min(1.0, longer / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _halves(keep: Image.Image, size: Size) -> list[Image.Image]:
-    """Return the weights of the white squares and of the black ones, 0 or 1."""
-    small = keep.resize(size, Image.Resampling.BOX)
-    # Edits reach a little beyond their masks, and the rim may be missing in the model's picture.
-    sure = small.filter(ImageFilter.MinFilter(3)).point([0] * 255 + [255])
-    rim = max(2, max(size) // 24)
-    inner = Image.new("L", size)
-    inner.paste(255, (rim, rim, max(rim, size[0] - rim), max(rim, size[1] - rim)))
-    halves = []
-    for first in (255, 0):
-        board = Image.new("L", (size[0] // _SQUARE + 1, size[1] // _SQUARE + 1))
-        squares = range(board.width * board.height)
-        board.putdata(
-            [first if (i % board.width + i // board.width) % 2 else 255 - first for i in squares]
-        )
-        full = (board.width * _SQUARE, board.height * _SQUARE)
-        field = board.resize(full, Image.Resampling.NEAREST).crop((0, 0, *size))
-        weight = Image.new("L", size)
-        weight.paste(Image.composite(sure, weight, inner), mask=field)
-        halves.append(weight.point([0] * 128 + [1] * 128).convert("F"))
-    return halves
-
-
-def _ramps(size: Size) -> tuple[Image.Image, Image.Image]:
-    """Return x and y of every pixel from the middle, in shares of the longer side."""
-    longer = max(size)
-    across = [(index + 0.5 - size[0] / 2) / longer for index in range(size[0])]
-    down = [(index + 0.5 - size[1] / 2) / longer for index in range(size[1])]
-    row, column = Image.new("F", (size[0], 1)), Image.new("F", (1, size[1]))
-    row.putdata(across)
-    column.putdata(down)
-    nearest = Image.Resampling.NEAREST
-    return row.resize(size, nearest), column.resize(size, nearest)
-
-
-def _slope(image: Image.Image, across: int, down: int) -> Image.Image:
-    """Return the change for each longer side's length."""
-    after = image.transform(image.size, Image.Transform.AFFINE, (1, 0, across, 0, 1, down))
-    before = image.transform(image.size, Image.Transform.AFFINE, (1, 0, -across, 0, 1, -down))
-    half = max(image.size) / 2
-    return _computed(lambda names: (names["a"] - names["b"]) * half, a=after, b=before)
-
-
-def _computed(formula: Callable[[dict[str, Any]], Any], **images: Image.Image) -> Image.Image:
-    result: Image.Image = ImageMath.lambda_eval(formula, **images)
-    return result
-
-
-def _product(one: Image.Image, other: Image.Image) -> Image.Image:
-    return _computed(lambda names: names["a"] * names["b"], a=one, b=other)
-
-
-def _plus(one: Image.Image, other: Image.Image) -> Image.Image:
-    return _computed(lambda names: names["a"] + names["b"], a=one, b=other)
-
-
-def _curves(weighted: Sequence[Image.Image], steps: Sequence[Image.Image]) -> list[list[float]]:
-    """Return the sums of all products of two steps, a symmetric matrix."""
-    matrix = [[0.0] * len(steps) for _ in steps]
-    for row, step in enumerate(weighted):
-        for column in range(row + 1):
-            matrix[row][column] = matrix[column][row] = _sum(_product(step, steps[column]))
-    return matrix
-
-
-def _pulls(steps: Sequence[Image.Image], error: Image.Image) -> list[float]:
-    """Return what the differences pull at each parameter."""
-    return [_sum(_product(step, error)) for step in steps]
-
-
-def _sum(image: Image.Image) -> float:
-    mean = image.reduce(image.size).getpixel((0, 0))
-    return float(mean) * image.width * image.height  # type: ignore[arg-type]
-
-
-def _added(matrices: Sequence[list[list[float]]]) -> list[list[float]]:
-    return [[sum(cell) for cell in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
-
-
-def _solved(matrix: list[list[float]], right: list[float]) -> Vector | None:
-    """Return the solution of a symmetric system by Gauss's elimination; None: it has none."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    scale = [rows[index][index] for index in range(4)]
-    for index in range(4):
-        pivot = rows[index][index]
-        if pivot <= 1e-3 * scale[index] or not pivot > 0:  # this parameter cannot be told
+        (width, height), margin = self._size, self._margin
+        left, top = placed.shift_x * width + margin, placed.shift_y * height + margin
+        box = (left, top, left + placed.stretch_x * width, top + placed.stretch_y * height)
+        if min(box) < 0 or box[2] > self._model.width or box[3] > self._model.height:
             return None
-        rows[index] = [cell / pivot for cell in rows[index]]
-        for other in range(4):
-            if other != index:
-                factor = rows[other][index]
-                pairs = zip(rows[other], rows[index], strict=True)
-                rows[other] = [cell - factor * part for cell, part in pairs]
-    return rows[0][4], rows[1][4], rows[2][4], rows[3][4]
+        return self._model.resize(self._size, Image.Resampling.BICUBIC, box=box)
+
+    def _means(self, one: Image.Image, other: Image.Image) -> list[list[float]]:
+        return self._tiles.means(product(one, other))
+
+    def _places(self) -> Iterable[tuple[list[float], list[float]]]:
+        return zip(self._tiles.across, self._tiles.down, strict=True)
+
+
+def _both(halves: Sequence[Sequence[float]]) -> float:
+    return sum(sum(half) for half in halves)
 
 
 def _composed(state: Vector, step: Vector) -> Vector:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageFilter
-
-from server.imaging.coverage import CoveragePlane
+from PIL import Image, ImageChops, ImageFilter
 
 _WIDEST = 3  # pixels inside the mask over which the model's fade in
 _OF_PICTURE = 128  # times the seam is the least that the longer side must be
 _MOST = 0.6  # of a pixel inside the mask: thin strokes and corners must show the edit, too
 
 
-def put_back(source: Image.Image, onto: Image.Image, plane: CoveragePlane) -> None:
-    """Paste `source` over `onto`, both of one size and mode, wherever `plane` protects.
+def put_back(source: Image.Image, onto: Image.Image, keep: Image.Image) -> None:
+    """Paste `source` over `onto`, both of one size and mode, wherever `keep` (mode 1) is white.
 
     There every pixel becomes the source's own. A few pixels inside the mask become a blend of
     both, at least 40 % of it the edit, so that no hard edge shows.
     """
-    keep = plane.protected(onto.size)
-    edited = plane.edited(onto.size).getbbox()
+    edited = ImageChops.invert(keep).getbbox()
     width = min(_WIDEST, max(onto.size) // _OF_PICTURE)
     if edited and width:
         share = _fading(keep, edited, width)
