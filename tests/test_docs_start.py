@@ -34,7 +34,7 @@ STARTING = {
     for block in blocks(page)
     if block.starts_a_gateway
 }
-PART = [text for text in STARTING if re.search("^make (?:run|demo)|postgresql:", text)]
+PART = [text for text in STARTING if re.search("^make run|postgresql:", text)]
 SECONDS = 40
 
 

@@ -217,6 +217,9 @@ def test_several_models_side_by_side(page: Playground) -> None:
     page.run(number=2)
     told = [card.text.split("\n")[-1] for card in page.all(".run")]
     assert all("$0.0" in one and " s" in one for one in told)
+    page.wait(
+        lambda: all(" · about " in one.text for one in page.all(".model:has(:checked) .price"))
+    )
     # The history is there to go back to.
     for card in page.all(".run .pick"):
         card.click()

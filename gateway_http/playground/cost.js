@@ -25,14 +25,16 @@ export class Cost {
     this.#timer = setTimeout(() => this.#ask(question), PATIENCE);
   }
 
-  /** Show what is left of the key's credit. */
+  /** Show what is left of the key's credit; tell whether the gateway said. */
   async balance() {
-    if (!readKey()) return;
+    if (!readKey()) return false;
     try {
       const { balance, held } = await credits();
       $("credit").textContent = `${dollars(balance - held)} left`;
+      return true;
     } catch {
       $("credit").textContent = ""; // whatever it is, the estimate says so
+      return false;
     }
   }
 

@@ -17,6 +17,7 @@ import { dollars, seconds } from "./prices.js";
 import { advice } from "./problems.js";
 import { Run } from "./run.js";
 import { Stage } from "./stage.js";
+import { usualSeconds } from "./times.js";
 
 const FIELDS = ["size", "quality", "background", "output_format", "output_compression", "input_fidelity", "mask_fidelity", "seed"];
 
@@ -149,7 +150,12 @@ function ended(run, batch) {
   if (run.state === "cancelled") told(`${name}: cancelled. What the vendor had begun may be charged.`);
   if (run.state === "failed") told(`${name}: not done.`);
   if (run.problem) complain(...lines(run.problem));
-  cost.balance();
+  account();
+}
+
+/** Show what the key's account has, and how long its edits usually took. */
+async function account() {
+  if ((await cost.balance()) && readKey()) models.tellTimes(await usualSeconds());
 }
 
 function lines(problem) {
@@ -194,8 +200,8 @@ $("go-on").addEventListener("click", async () => {
 bindKeyBox(() => {
   $("problem").hidden = true;
   cost.ask(question());
-  cost.balance();
+  account();
 });
-cost.balance();
+account();
 bindIntake(pictures, complain);
 models.load().catch((problem) => complain(...lines(problem)));

@@ -2,14 +2,16 @@
 
 import { listModels } from "./client.js";
 import { make } from "./element.js";
-import { daysUntil, dollars, priceOf } from "./prices.js";
+import { daysUntil, dollars, priceOf, seconds } from "./prices.js";
 
 const PICKED = "imageedit.models";
 
 export class ModelList {
   #host;
   #changed;
-  #prices = new Map(); // from an alias to the element that tells its price
+  #told = new Map(); // from an alias to the element that tells its price and time
+  #costs = new Map(); // the most that an edit can cost, where that was asked
+  #times = new Map(); // usual seconds, where they are known
   models = new Map();
 
   /** Fill `host`; `changed` is called when another choice is made. */
@@ -25,6 +27,7 @@ export class ModelList {
     const kept = this.#kept().filter((alias) => this.models.has(alias));
     const picked = new Set(kept.length ? kept : listed.slice(0, 1).map((model) => model.id));
     this.#host.replaceChildren(...listed.map((model) => this.#row(model, picked.has(model.id))));
+    for (const alias of this.models.keys()) this.#say(alias);
     this.#changed();
   }
 
@@ -49,8 +52,20 @@ export class ModelList {
 
   /** Show the most that an edit costs with a model, or its list price where `cost` is null. */
   tell(alias, cost) {
-    const said = cost === null ? priceOf(this.models.get(alias)) : `up to ${dollars(cost)}`;
-    this.#prices.get(alias).textContent = said;
+    this.#costs.set(alias, cost);
+    this.#say(alias);
+  }
+
+  /** Show how long models usually take: a Map from aliases to seconds. */
+  tellTimes(times) {
+    this.#times = times;
+    for (const alias of this.models.keys()) this.#say(alias);
+  }
+
+  #say(alias) {
+    const [cost, time] = [this.#costs.get(alias) ?? null, this.#times.get(alias)];
+    const price = cost === null ? priceOf(this.models.get(alias)) : `up to ${dollars(cost)}`;
+    this.#told.get(alias).textContent = time === undefined ? price : `${price} · about ${seconds(time)}`;
   }
 
   #row(model, checked) {
@@ -63,8 +78,8 @@ export class ModelList {
       }
       this.#changed();
     });
-    const price = make("span", { className: "price soft small number" }, priceOf(model));
-    this.#prices.set(model.id, price);
+    const price = make("span", { className: "price soft small number" });
+    this.#told.set(model.id, price);
     return make(
       "label",
       { className: "model" },

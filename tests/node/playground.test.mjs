@@ -9,6 +9,7 @@ import { editShare } from "./feather.js";
 import { Mask } from "./mask.js";
 import { daysUntil, dollars, priceOf, seconds } from "./prices.js";
 import { advice, Problem } from "./problems.js";
+import { medians } from "./times.js";
 import { View } from "./view.js";
 
 const rows = (mask) =>
@@ -124,6 +125,11 @@ test("events are read from pieces of any size; comments are none", () => {
     for (let at = 0; at < text.length; at += size) found.push(...reader.push(text.slice(at, at + size)));
     assert.deepEqual(found, [{ type: "a", text: "x y" }, { type: "b" }]);
   }
+});
+
+test("a model's usual time is the median of its edits", () => {
+  const edits = [9, 1, 2].map((seconds) => ({ model: "a/b", seconds })).concat({ model: "c/d", seconds: 4 });
+  assert.deepEqual([...medians(edits)], [["a/b", 2], ["c/d", 4]]);
 });
 
 test("prices and times are short and true", () => {
