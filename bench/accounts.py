@@ -14,8 +14,6 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from server.accounts.keys import Keys
 from server.accounts.ledger import Ending, Ledger, Order
 from server.accounts.results import Results
@@ -56,16 +54,14 @@ class Accounts:
         key, edit_id = self._key, new_id()
         order = Order(edit_id, key.account_id, key.id, "", "brand/model", HOLD, "f" * 64)
 
-        def keep(connection: Connection) -> None:
-            if picture is not None:
-                self._results.store_result(connection, edit_id, {}, picture, KEEP_MS)
+        def settle() -> None:
+            keep = self._results.keep(edit_id, {}, picture, KEEP_MS) if picture else None
+            self._ledger.post(edit_id, COST, Ending("delivered"), also=keep)
 
         return {
             "hold": _cpu(lambda: self._ledger.hold(order)),
             "submit": _cpu(lambda: self._ledger.submit(edit_id)),
-            "settle": _cpu(
-                lambda: self._ledger.post(edit_id, COST, Ending("delivered"), also=keep)
-            ),
+            "settle": _cpu(settle),
         }
 
 

@@ -143,10 +143,7 @@ class Calls:
         """End an edit well; return its picture, which is like no other's."""
         picture = edit_id.encode()
         keep_ms = self.idempotency.keep_ms(key)
-
-        def keep(connection: Connection) -> None:
-            self.results.store_result(connection, edit_id, {"cost": COST}, picture, keep_ms)
-
+        keep = self.results.keep(edit_id, {"cost": COST}, picture, keep_ms)
         self.ledger.post(edit_id, COST, Ending("delivered"), also=keep)
         return picture
 

@@ -98,8 +98,8 @@ MUTANTS: dict[str, Mutant] = {
     # Idempotency.
     "an idempotency key is claimed with the hold": Mutant(
         "server/accounts/desk.py",
-        "return Bill(self.ledger, order, also=claim)",
-        "return Bill(self.ledger, order)",
+        "return Bill(self.ledger, order, also=claim, told=ticket.detached)",
+        "return Bill(self.ledger, order, told=ticket.detached)",
         (
             "tests/test_known_bugs.py",
             "tests/test_front_sdk.py",

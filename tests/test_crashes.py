@@ -15,13 +15,14 @@ from sqlalchemy import func, select
 
 from sandbox.server import SandboxServer
 from server.accounts.audit import audit
-from server.accounts.schema import accounts, edits, entries, results
+from server.accounts.results import Results
+from server.accounts.schema import accounts, edits, entries
 from server.accounts.store import Store, connect
 from tests import whole
 from tests.crash_records import all_end, calls_of, database, no_commits, rows
 from tests.fault_upstream import FaultUpstream, silent
 from tests.interrupted import POINTS, WAYS, Callers, Interrupted, prepared
-from tests.paid_keys import PLENTY, paid_key
+from tests.paid_keys import PLENTY, now, paid_key
 from tests.running import eventually
 from tests.stations import Station
 
@@ -150,9 +151,9 @@ def check_end(
     assert paid.outcome == "delivered"
     assert paid.cost > 0
     assert answer.json()["usage"]["cost"] == paid.cost / 10**9
-    with store.read() as connection:
-        stored = connection.scalar(select(results.c.picture).where(results.c.edit_id == paid.id))
-    assert base64.b64decode(answer.json()["data"][0]["b64_json"]) == stored
+    stored = Results(store, clock=now).load(paid.id)
+    assert stored is not None
+    assert base64.b64decode(answer.json()["data"][0]["b64_json"]) == stored.picture
     if not point.replayed and point.after:
         lost = found[0]
         assert (lost.outcome, lost.cost) == ("lost", 0)

@@ -18,8 +18,9 @@ from sqlalchemy import func, select
 from sandbox.server import SandboxServer
 from server.accounts.audit import audit
 from server.accounts.ledger import Ledger, Order
-from server.accounts.schema import accounts, edits, results
-from server.accounts.store import connect
+from server.accounts.results import Results
+from server.accounts.schema import accounts, edits
+from server.accounts.store import Store, connect
 from tests import whole
 from tests.crash_callers import keep_calling
 from tests.crash_records import BACK_WITHIN, LIVE, all_end, calls_of, database, rows, under_way
@@ -75,11 +76,10 @@ def test_kills_at_random_moments(
         assert under_way(store) == 0
         with store.read() as connection:
             account = connection.execute(select(accounts)).one()
-            pictures = dict(connection.execute(select(results.c.edit_id, results.c.picture)).all())
             posted = connection.execute(select(edits).where(edits.c.state == "posted")).all()
         assert (account.held, account.posted) == (0, PLENTY - sum(row.cost for row in posted))
         told = {
-            row.user: (hashlib.sha256(pictures[row.id]).hexdigest(), row.cost / 10**9)
+            row.user: (hashlib.sha256(picture_of(store, row.id)).hexdigest(), row.cost / 10**9)
             for row in posted
         }
         assert len(told) == len(posted), "a call was paid twice"
@@ -87,6 +87,12 @@ def test_kills_at_random_moments(
         for name in answered.calls:
             sent = [row for row in rows(store, name) if row.submitted is not None]
             assert len(calls_of(sandbox, name)) <= len(sent), name
+
+
+def picture_of(store: Store, edit_id: str) -> bytes:
+    stored = Results(store, clock=now).load(edit_id)
+    assert stored is not None
+    return stored.picture
 
 
 def test_a_kill_in_the_middle_of_a_sweep(sandbox: SandboxServer, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from server.accounts import answers
 from server.accounts.ledger import Ending
@@ -35,12 +35,8 @@ class Books(Calls):
     def deliver(self, key: str | None = None) -> str:
         edit_id = self.submit(key)
         result = replace(RESULT, id=edit_id)
-
-        def keep(connection: Connection) -> None:
-            keep_ms = self.idempotency.keep_ms(key)
-            facts, data = answers.facts(result), result.picture.data
-            self.results.store_result(connection, edit_id, facts, data, keep_ms)
-
+        facts, data = answers.facts(result), result.picture.data
+        keep = self.results.keep(edit_id, facts, data, self.idempotency.keep_ms(key))
         self.ledger.post(edit_id, COST, Ending("delivered"), also=keep)
         return edit_id
 

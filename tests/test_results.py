@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import IntegrityError
 
 from server.accounts.audit import audit
@@ -15,7 +16,7 @@ from server.accounts.ledger import Ending
 from server.accounts.results import Results
 from server.accounts.schema import claims, edits, entries, results
 from server.accounts.store import Store, open_store
-from tests.databases import sqlite_url
+from tests.databases import migrated_sqlite, sqlite_url
 from tests.idempotent_calls import COST, MINUTE, NOW, Calls, Clock
 
 pytest_plugins = ("tests.databases",)
@@ -37,7 +38,7 @@ def keep(store: Store, calls: Calls, size: int, keep_ms: int = DAY) -> str:
     """Return the edit of a new stored result whose picture has `size` bytes."""
     edit_id = calls.submit()
     with store.write() as connection:
-        calls.results.store_result(connection, edit_id, {}, b"x" * size, keep_ms)
+        calls.results.keep(edit_id, {}, b"x" * size, keep_ms)(connection)
     return edit_id
 
 
@@ -60,7 +61,7 @@ def test_facts_and_bytes_come_back_as_they_were(store: Store, calls: Calls, pict
     facts = {"cost": 2**62, "drift": 0.25, "text": "é☃\"'", "none": None, "list": ["a", {"b": []}]}
     edit_id = calls.submit()
     with store.write() as connection:
-        calls.results.store_result(connection, edit_id, facts, picture, DAY)
+        calls.results.keep(edit_id, facts, picture, DAY)(connection)
     stored = calls.results.load(edit_id)
     assert stored is not None
     assert (stored.facts, stored.picture) == (facts, picture)
@@ -70,9 +71,11 @@ def test_facts_and_bytes_come_back_as_they_were(store: Store, calls: Calls, pict
 def test_nothing_is_stored_of_a_settlement_that_rolls_back(store: Store, calls: Calls) -> None:
     edit_id = calls.submit()
 
-    def also(connection: object) -> None:
-        calls.results.store_result(connection, edit_id, {}, b"picture", DAY)  # type: ignore[arg-type]
-        calls.results.store_result(connection, edit_id, {}, b"picture", DAY)  # type: ignore[arg-type]
+    keep = calls.results.keep(edit_id, {}, b"picture", DAY)
+
+    def also(connection: Connection) -> None:
+        keep(connection)
+        keep(connection)
 
     with pytest.raises(IntegrityError):
         calls.ledger.post(edit_id, COST, Ending("delivered"), also=also)
@@ -158,8 +161,8 @@ def test_purging_reads_no_picture(store: Store, calls: Calls, clock: Clock) -> N
     assert not any("picture" in statement for statement in statements)
 
 
-def test_the_sqlite_file_stays_private_and_as_large_as_the_quota_wants(tmp_path: Path) -> None:
-    """Day after day of results: the pages of old ones are used again."""
+def test_the_sqlite_files_stay_private_and_as_large_as_the_quota_wants(tmp_path: Path) -> None:
+    """Day after day of results: what was purged takes no room."""
     store = open_store(sqlite_url(tmp_path))
     clock = Clock()
     calls = Calls(store, clock=clock)
@@ -169,9 +172,67 @@ def test_the_sqlite_file_stays_private_and_as_large_as_the_quota_wants(tmp_path:
         for _ in range(5):
             keep(store, calls, 100_000)
         limited.purge(clock.now)
-        files = list(tmp_path.glob("imageedit.db*"))
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(folder_of(tmp_path).stat().st_mode) == 0o700
+    assert sorted(path.name for path in folder_of(tmp_path).iterdir()) == sorted(kept(store))
     assert len(kept(store)) == 9
-    # 15 MB passed through: the quota, one minute's results, and the rows of 150 edits.
-    assert (tmp_path / "imageedit.db").stat().st_size < 2_000_000
+    # 15 MB passed through, none of it by the database: that has the rows of 150 edits.
+    assert (tmp_path / "imageedit.db").stat().st_size < 600_000
     store.close()
+
+
+def folder_of(tmp_path: Path) -> Path:
+    return tmp_path / "imageedit.db-results"
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(migrated_sqlite(tmp_path))
+    yield store
+    store.close()
+
+
+def test_files_that_a_crash_left_are_deleted_and_no_others(embedded: Store, tmp_path: Path) -> None:
+    clock = Clock()
+    calls = Calls(embedded, clock=clock)
+    whole = keep(embedded, calls, 10)
+    swept, sent, lost = calls.submit(), calls.submit(), calls.submit()
+    for edit_id in (swept, sent, lost):
+        calls.results.keep(edit_id, {}, b"picture", DAY)  # and no row is ever committed
+    calls.ledger.unknown(swept, 0, Ending("lost"))
+    calls.ledger.unknown(lost, 0, Ending("lost"))
+    folder = folder_of(tmp_path)
+    assert len(list(folder.iterdir())) == 4
+    calls.results.purge(clock.now)
+    assert {path.name for path in folder.iterdir()} == {whole, sent}
+    assert calls.results.load(whole) is not None
+
+
+def test_a_row_without_its_file_is_a_result_that_is_not_kept(
+    embedded: Store, tmp_path: Path
+) -> None:
+    """As after the database was restored from a backup."""
+    calls = Calls(embedded, clock=Clock())
+    edit_id = keep(embedded, calls, 10)
+    (folder_of(tmp_path) / edit_id).unlink()
+    assert calls.results.load(edit_id) is None
+
+
+def test_a_picture_that_no_file_takes_is_kept_in_its_row(embedded: Store, tmp_path: Path) -> None:
+    calls = Calls(embedded, clock=Clock())
+    folder_of(tmp_path).write_bytes(b"in the way")
+    edit_id = keep(embedded, calls, 10)
+    stored = calls.results.load(edit_id)
+    assert stored is not None
+    assert stored.picture == b"x" * 10
+
+
+def test_what_older_versions_kept_in_the_row_is_read(embedded: Store) -> None:
+    calls = Calls(embedded, clock=Clock())
+    edit_id = keep(embedded, calls, 10)
+    with embedded.write() as connection:
+        connection.execute(results.update().values(picture=b"as it was"))
+    stored = calls.results.load(edit_id)
+    assert stored is not None
+    assert stored.picture == b"as it was"

@@ -192,10 +192,5 @@ class Desk:
         `cost` is in nano-dollars; what it has above the hold is booked as the operator's loss.
         """
         keep_ms = self.idempotency.keep_ms(ticket.idempotency_key)
-
-        def store(connection: Connection) -> None:
-            self.results.store_result(
-                connection, result.id, answers.facts(result), result.picture.data, keep_ms
-            )
-
-        return bill.settle(cost, ending, also=store)
+        keep = self.results.keep(result.id, answers.facts(result), result.picture.data, keep_ms)
+        return bill.settle(cost, ending, also=keep)

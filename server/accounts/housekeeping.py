@@ -36,5 +36,5 @@ class Housekeeping:
         while not self._stopped.wait(INTERVAL_SECONDS):
             try:
                 self._results.purge(self._clock())
-            except EditError:
+            except (EditError, OSError):  # the next round tries again
                 logger.warning("not purged", extra={"line": {"event": "not purged"}})

@@ -119,10 +119,12 @@ class Operations:
         with self._store.write() as connection:
             if connection.execute(_FORGET, asked).rowcount == 1:
                 connection.execute(_DROP, {"edit": edit_id})
-                return True
-            if connection.scalar(_KNOWN, asked) is None:
+            elif connection.scalar(_KNOWN, asked) is None:
                 raise _not_found("There is no such edit.")
-            return False
+            else:
+                return False
+        self._results.drop(edit_id)
+        return True
 
     def cancelled(self, edit_ids: Collection[str]) -> list[str]:
         """Return those of some edits that are under way, and whose end is wanted."""
