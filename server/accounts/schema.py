@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 ID = String(36)
@@ -79,6 +80,8 @@ blocked_users = Table(
     Column("created", BigInteger, nullable=False),
 )
 
+_LIVE = text("ended IS NULL")
+
 # One row an edit that took a hold: its state, and its usage record. Never a prompt or a picture.
 edits = Table(
     "edits",
@@ -111,7 +114,8 @@ edits = Table(
     Column("delivered", Boolean, nullable=False),  # the caller has the whole answer
     Column("wish", String(10)),  # of its caller, apart from the call: NULL cancel forget
     Index(None, "account_id", "fingerprint"),
-    Index(None, "state", "owner"),
+    # Of those under way alone: it stays small, and an edit's steps leave it as it is.
+    Index("ix_edits_live", "owner", sqlite_where=_LIVE, postgresql_where=_LIVE),
     Index(None, "key_id", "created"),
     Index(None, "account_id", "created", "id"),
     CheckConstraint("state IN ('held', 'submitted', 'posted', 'voided', 'unknown')", name="state"),
@@ -146,10 +150,10 @@ entries = Table(
     "entries",
     metadata,
     Column("id", ROW_NUMBER, primary_key=True, autoincrement=True),
-    Column("event", ID, nullable=False, index=True),
+    Column("event", ID, nullable=False),
     Column("kind", String(10), nullable=False),  # top_up hold post void unknown
     Column("edit_id", ID, index=True),
-    Column("account", String(60), nullable=False, index=True),
+    Column("account", String(60), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
 )

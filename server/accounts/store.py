@@ -174,8 +174,6 @@ def _prepare(connection: Any, _record: object) -> None:
     """WAL lets readers pass writers; FULL keeps every commit through a power loss."""
     connection.isolation_level = None  # transactions begin where we say, see `_begin`
     cursor = connection.cursor()
-    # For a new file only: pictures are written in a quarter of the pages.
-    cursor.execute("PRAGMA page_size=16384")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")

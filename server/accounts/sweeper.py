@@ -30,7 +30,7 @@ _ALIVE = select(instances.c.id).where(
     instances.c.heartbeat.between(bindparam("since"), bindparam("until"))
 )
 _ORPHANS = select(edits.c.id, edits.c.owner, edits.c.state, edits.c.hold).where(
-    or_(edits.c.state == "held", edits.c.state == "submitted"),
+    edits.c.ended.is_(None),
     or_(edits.c.owner.not_in(_ALIVE), edits.c.created < bindparam("oldest")),
 )
 
