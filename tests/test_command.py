@@ -120,9 +120,8 @@ def test_keys_are_made_listed_and_revoked(folder: Path) -> None:
         environment=environment,
         folder=folder,
     ) as running:
-        running.process.wait(30)
-        running.wait_for("ie_")
-        secret = running.lines[-2].strip()
+        secret = running.wait_for("ie_").strip()
+        assert running.process.wait(30) == 0
     assert is_well_formed(secret)
     code, listed = command("keys", "list", folder=folder, environment=environment)
     assert (code, secret in listed, "live" in listed) == (0, False, True)
