@@ -186,7 +186,7 @@ def test_a_terminal_sees_a_bar_and_then_the_seconds(gateway: Gateway, folder: Pa
     text = seen.decode()
     assert re.search(r"uploading \[#{1,19}-{1,19}\] +\d+ %", text)
     assert re.search(r"waiting for the model, \d+ s", text)
-    assert text.rstrip().rpartition("\r")[2].startswith("saved out.png: 1024x1024")
+    assert text.rstrip().rpartition("\r")[2].startswith("saved out.png: 256x256")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

@@ -132,7 +132,7 @@ def test_the_code_does_what_the_page_does(
     }
     assert [(one.width, one.height) for one in call.pictures] == [SIZE] * 3  # the mask is last
     result = (tmp_path / "edited.webp").read_bytes()
-    assert (result[8:12], decoded(result).size) == (b"WEBP", (1536, 1024))
+    assert (result[8:12], decoded(result).size) == (b"WEBP", (384, 256))  # a quarter of that
 
 
 def test_the_code_says_all_that_is_asked(code: dict[str, str]) -> None:
