@@ -308,15 +308,19 @@ def test_a_page_is_there_at_once_and_light(
     noticing = chrome.execute_cdp_cmd(
         "Page.addScriptToEvaluateOnNewDocument", {"source": NOTICE % json.dumps(useful)}
     )
+    # As on a first visit: what is in a cache is weighed as nothing.
+    chrome.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     wait = WebDriverWait(chrome, SECONDS, poll_frequency=0.05)
     taken = [float("inf")]
     while min(taken) > FIRST_PAINT and len(taken) < 6:  # other tests use the machine, too
         chrome.get(f"{gateway.url}{path}")
         wait.until(lambda _: chrome.execute_script("return window.useful"))
         taken.append(chrome.execute_script("return window.useful"))
+    weight = chrome.execute_script(WEIGHT)
+    chrome.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
     chrome.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", noticing)
     assert min(taken) <= FIRST_PAINT, taken
-    assert 10_000 < chrome.execute_script(WEIGHT) < MOST_BYTES
+    assert 30_000 < weight < MOST_BYTES
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
