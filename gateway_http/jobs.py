@@ -44,7 +44,7 @@ def blueprint(service: Service) -> Blueprint:
         except grpc.RpcError as error:
             raise problem(error) from None
         headers = metadata.to_headers(call.initial_metadata()) | render.edit_headers(facts)
-        return Response(b"".join(pieces), mimetype=facts.image.mime_type, headers=headers)
+        return Response(pieces, mimetype=facts.image.mime_type, headers=headers)
 
     @routes.delete("/v1/jobs/<job_id>")
     def delete_job(job_id: str) -> Response:

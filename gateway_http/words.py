@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 from google.protobuf.descriptor import EnumDescriptor
 
 from imageedit.v1 import image_edit_pb2 as pb
@@ -18,7 +21,8 @@ ENUMS: dict[str, EnumDescriptor] = {
 """The form's fields whose values are enums; field names are those of EditImageRequest."""
 
 
-def words(enum: EnumDescriptor) -> dict[str, int]:
+@cache
+def words(enum: EnumDescriptor) -> Mapping[str, int]:
     """Return the numbers of an enum's values by word, without that for "unset"."""
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {
@@ -30,5 +34,9 @@ def words(enum: EnumDescriptor) -> dict[str, int]:
 
 def word(enum: EnumDescriptor, number: int, otherwise: str) -> str:
     """Return the word for an enum's `number`; `otherwise` for unset and unknown ones."""
-    by_number = {value: name for name, value in words(enum).items()}
-    return by_number.get(number, otherwise)
+    return _by_number(enum).get(number, otherwise)
+
+
+@cache
+def _by_number(enum: EnumDescriptor) -> Mapping[int, str]:
+    return {number: word for word, number in words(enum).items()}
