@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from server.catalog import Catalog, Model, Route
 from server.domain import (
     MAX_PROMPT_CHARACTERS,
@@ -142,7 +144,11 @@ def read_pictures(
     for index, data in enumerate(request.images):
         field = "image" if len(request.images) == 1 else f"image[{index}]"
         try:
-            pictures.append(on_disk(read_picture(contents(data), max_pixels=max_pixels)))
+            whole = contents(data)
+            picture = read_picture(whole, max_pixels=max_pixels)
+            # An upload that is as it should be is here already, and need not be a second time.
+            same = picture.file is whole
+            pictures.append(replace(picture, file=data) if same else on_disk(picture))
         except BadPicture as error:
             raise _bad_picture(field, error) from error
     if request.mask is None:

@@ -74,7 +74,9 @@ class CallInterceptor(grpc.ServerInterceptor):
     def _one(self, method: str, behavior: _Behavior, counted: _Counted) -> _Behavior:
         def serve(requests: Any, context: grpc.ServicerContext) -> Any:
             with self._call(method, context) as call:
-                response = behavior(counted(requests, call), context)
+                handed = [counted(requests, call)]
+                del requests  # or a message with pictures would stay as long as its edit is held
+                response = behavior(handed.pop(), context)
                 call.bytes_out = response.ByteSize()
                 return response
 

@@ -49,6 +49,7 @@ class EditsServicer(AnswersServicer):
             raise EditError(Situation.BAD_REQUEST, problem, field="partial_images")
         caller = RpcCaller(context, call, self._patience.call)
         edit = messages.edit_request(request, [image.data for image in request.images], mask)
+        del request  # of which the pictures were copied
         ticket = ticket_of(call)
         with self._admission.load(ticket.key.id) as load:
             with self._desk.noting(ticket, lambda: fingerprint(edit)):

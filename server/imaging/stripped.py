@@ -44,8 +44,10 @@ class Stripped:
         """The file, whole: the same picture data, no metadata."""
         return b"".join(self.parts)
 
-    def reader(self) -> io.BufferedReader:
+    def reader(self) -> io.BufferedReader | io.BytesIO:
         """Return the same to read from, without a copy of it all."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], bytes):
+            return io.BytesIO(self.parts[0])
         return io.BufferedReader(_Reader(self.parts))
 
     @property
