@@ -12,9 +12,9 @@ import yaml
 
 from cli.__main__ import COMMANDS
 from gateway_http import settings as front_settings
-from gateway_http.serve import UPLOAD_ALLOWANCE
+from gateway_http.front import UPLOAD_ALLOWANCE
 from gateway_http.upload import MARGIN
-from server import serve
+from server import application, serve
 from server.settings import read_settings
 from tests.deployment import (
     DEPLOY,
@@ -32,7 +32,7 @@ from tests.programs import ROOT
 SERVICE, FRONT, MIGRATE = "python -m server", "python -m gateway_http", "imageedit migrate"
 PROGRAMS = [*in_compose(), *in_kubernetes()]
 FRONT_DRAIN = MARGIN + UPLOAD_ALLOWANCE
-SERVICE_DRAIN = serve.DRAIN_MARGIN + serve.LAST_BYTES + serve.CUT_SECONDS + 1
+SERVICE_DRAIN = application.DRAIN_MARGIN + application.LAST_BYTES + application.CUT_SECONDS + 1
 
 
 class Recorded(dict[str, str]):
