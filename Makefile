@@ -57,8 +57,9 @@ run: $(VENV)/.run ## Start everything and print an address, a key and a curl com
 demo: $(VENV)/.run ## Edit a sample picture under a mask, write edited.png, and stop
 	@exec $(BIN)/imageedit demo --output edited.png
 
+# Where it may keep them, pytest rewrites a module's assertions once, and not at every run.
 test: $(VENV)/.dev ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: export IMAGEEDIT_TEST_WHOLE := 1
 check: fresh lint types contracts breaking test ## Run everything that CI runs
