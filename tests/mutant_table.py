@@ -254,7 +254,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a download has an end": Mutant(
         "server/upstream/exchange.py",
-        "if body.tell() > limit:",
+        "if size > limit:",
         "if False:",
         ("tests/test_upstream_download.py::test_the_limit_is_exact",),
     ),
@@ -373,7 +373,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a failed job leaves no picture in memory": Mutant(
         "server/servicer.py",
-        "caller.forget(error)",
+        "forget(error)",
         "pass",
         ("tests/test_jobs.py", "-k", "no_picture_stays"),
     ),
