@@ -52,7 +52,9 @@ class Metrics:
             "imageedit_rpc_seconds", "Seconds that an RPC took.", ("method",), RPC_SECONDS
         )
         self._bytes = self._counter(
-            "imageedit_rpc_bytes", "Bytes of messages, received and sent.", ("direction",)
+            "imageedit_rpc_bytes",
+            "Bytes of messages, received and sent; of EditImage, those of its pictures.",
+            ("direction",),
         )
 
     def edit(self, model: str, *, outcome: str, attempt: str, seconds: float) -> None:

@@ -50,6 +50,7 @@ class EditsServicer(AnswersServicer):
         caller = RpcCaller(context, call, self._patience.call)
         edit = messages.edit_request(request, [image.data for image in request.images], mask)
         del request  # of which the pictures were copied
+        call.bytes_in += edit.picture_bytes
         ticket = ticket_of(call)
         with self._admission.load(ticket.key.id) as load:
             with self._desk.noting(ticket, lambda: fingerprint(edit)):
@@ -57,6 +58,7 @@ class EditsServicer(AnswersServicer):
                 load.add(edit.picture_bytes)
             result = self._editor.edit(edit, ticket, caller)
         caller.finished(result)
+        call.bytes_out += len(result.picture.data)
         _tell_replay(result, context)
         return messages.edit_response(result, with_picture=True)
 
