@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard proto/imageedit/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test examples check fuzz mutants soak gen fresh lint format types contracts breaking golden pictures screenshots samples clean
+.PHONY: help run demo test examples check fuzz mutants soak bench gen fresh lint format types contracts breaking golden pictures screenshots samples clean
 
 # Tests at once, and what else to tell pytest: `make test PYTEST="-k masks -x"`.
 WORKERS ?= auto
@@ -80,6 +80,9 @@ mutants: $(VENV)/.dev ## Take out each safeguard, and see a test fail for it
 soak: $(VENV)/.dev ## Load the gateway for half an hour, with faults, and see what it keeps
 	@PYTHONPATH=generated exec $(BIN)/python -m bench.soak
 
+bench: $(VENV)/.dev 
+	@PYTHONPATH=generated exec $(BIN)/python -m bench.peers --write
+
 fresh: $(VENV)/.dev ## Prove that generated/ is what proto/ gives
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(MAKE) --no-print-directory generated-aside SCRATCH=$$scratch \
 		&& find generated -name __pycache__ -prune -o -type d -empty -print | xargs -r rmdir \
@@ -126,4 +129,4 @@ samples: $(VENV)/.run ## Render the sample pictures into docs/samples and the pl
 	$(BIN)/python -m sandbox.samples gateway_http/playground/samples jpg
 
 clean: ## Remove what make made, but not var/ (the database)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .fuzz edited.png
+	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .fuzz edited.png

@@ -45,6 +45,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_request_buffering off;
+            proxy_max_temp_file_size 0;
             proxy_read_timeout 300s;
         }}
     }}
@@ -124,7 +125,7 @@ def begin_serve(folder: Path, upstream: int, held: bool) -> Running:
     port, log = free_port(), folder / "log"
     environment = ours(folder, upstream, port) | (HELD if held else {})
     headers = key(environment, folder)
-    return Running(port, start([_program(), "serve"], environment, log), log, headers)
+    return Running(port, start([program(), "serve"], environment, log), log, headers)
 
 
 def begin_apart(folder: Path, upstream: int, held: bool) -> Running:
@@ -151,7 +152,7 @@ def ours(folder: Path, upstream: int, port: int) -> dict[str, str]:
 
 def key(environment: dict[str, str], folder: Path) -> dict[str, str]:
     """Make a key whose limits no load reaches; return the header that carries it."""
-    command = [_program(), "keys", "create", "--name", "bench", "--credits", "1000000",
+    command = [program(), "keys", "create", "--name", "bench", "--credits", "1000000",
                "--rate-limit", "1000000", "--concurrency", "1000000"]  # fmt: skip
     made = subprocess.run(  # noqa: S603 -- our own words
         command, env=environment, cwd=folder, capture_output=True, text=True, check=True
@@ -159,7 +160,8 @@ def key(environment: dict[str, str], folder: Path) -> dict[str, str]:
     return {"Authorization": f"Bearer {made.stdout.strip()}"}
 
 
-def _program() -> str:
+def program() -> str:
+    """Return the path of the command `imageedit`."""
     return str(Path(sys.executable).parent / "imageedit")
 
 
@@ -167,6 +169,11 @@ def _ours_version() -> str:
     command = ["git", "-C", str(installs.ROOT), "describe", "--always", "--dirty"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return said.stdout.strip() or "unknown"
+
+
+def _litellm_version() -> str:
+    installs.litellm()
+    return installs.LITELLM
 
 
 def _portkey_version() -> str:
@@ -177,14 +184,16 @@ def _portkey_version() -> str:
 GATEWAYS = {
     each.name: each
     for each in (
-        Gateway("nginx", "nginx (the floor)", begin_nginx, installs.nginx_version,
-                lambda: installs.nginx().stat().st_size),
-        Gateway("ours", "this gateway, `imageedit serve`", begin_serve, _ours_version,
-                installs.disk_of_ours),
-        Gateway("apart", "this gateway, two programs", begin_apart, _ours_version,
-                installs.disk_of_ours),
+        Gateway(
+            "nginx",
+            "nginx (the floor)",
+            begin_nginx,
+            installs.nginx_version,
+            installs.disk_of_nginx,
+        ),
+        Gateway("ours", "this gateway", begin_serve, _ours_version, installs.disk_of_ours),
+        Gateway("apart", "… as two programs", begin_apart, _ours_version, installs.disk_of_ours),
         Gateway("portkey", "Portkey", begin_portkey, _portkey_version, installs.disk_of_portkey),
-        Gateway("litellm", "LiteLLM", begin_litellm, lambda: installs.LITELLM,
-                installs.disk_of_litellm),
+        Gateway("litellm", "LiteLLM", begin_litellm, _litellm_version, installs.disk_of_litellm),
     )
-}  # fmt: skip
+}

@@ -75,6 +75,11 @@ def nginx_version() -> str:
     return said.stderr.strip().rpartition("/")[2].split()[0]
 
 
+def disk_of_nginx() -> int:
+    """Return the bytes of the program; its modules and what it links against are Debian's."""
+    return bytes_under(nginx())
+
+
 def disk_of_litellm() -> int:
     """Return the bytes of LiteLLM's packages and of all that they need."""
     packages = next((litellm().parents[1] / "lib").glob("python*/site-packages"))

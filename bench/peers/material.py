@@ -9,12 +9,18 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from PIL import Image
+from PIL import Image, ImageChops
+
+from bench.picture_work import png, scene
 
 MODEL = "openai/gpt-image-2"
 PROMPT = "turn the sky into a watercolor sunset"
 BOUNDARY = "4d9a1be2f3c54a7c8e6f"
 SIZES = {"64KB": 64_000, "1MB": 1_000_000, "8MB": 8_000_000, "25MB": 25_000_000}
+"""Bytes of pictures of noise, whose pixels take as many: to read them is to copy them."""
+PHOTO = "photo"
+"""A picture of 1024 x 1024 pixels as cameras make them, 1.5 MB: it takes work to read."""
+SIDE = 1024
 
 
 def noise(size: int, seed: int = 1) -> bytes:
@@ -24,6 +30,20 @@ def noise(size: int, seed: int = 1) -> bytes:
     file = io.BytesIO()
     Image.frombytes("RGB", (side, side), pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def masked_photo() -> tuple[bytes, bytes, bytes]:
+    """Return the sample landscape with a camera's noise, its edit, and the mask of the edit.
+
+    The edit differs inside the mask and, a little, everywhere else, as models' answers do.
+    """
+    source = scene(SIDE)
+    box = (SIDE // 4, SIDE // 4, SIDE // 2, SIDE // 2)
+    mask = Image.new("RGBA", (SIDE, SIDE))
+    mask.paste("white", box)
+    edited = source.point([min(255, level + 3) for level in range(256)] * 3)
+    edited.paste(ImageChops.invert(source.crop(box)), box)
+    return png(source), png(edited), png(mask)
 
 
 def form(picture: bytes, model: str = MODEL, mask: bytes | None = None, **fields: str) -> bytes:
@@ -73,10 +93,13 @@ class Request:
     picture: bytes
 
     @classmethod
-    def of_size(cls, size: int) -> Request:
-        """Return an edit of a picture of `size` bytes into another of that size."""
-        result = noise(size, seed=2)
-        return cls(form(noise(size)), answer(result), result)
+    def of(cls, size: str) -> Request:
+        """Return an edit of a picture of that size into another of the same size."""
+        if size == PHOTO:
+            picture, result, _ = masked_photo()
+        else:
+            picture, result = noise(SIZES[size]), noise(SIZES[size], seed=2)
+        return cls(form(picture), answer(result), result)
 
     def message(self, headers: dict[str, str]) -> bytes:
         """Return the whole HTTP request, with the `headers` that a gateway wants."""

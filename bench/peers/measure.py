@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -49,14 +50,14 @@ def memory(root: int) -> int:
 
 
 class MemoryWatch:
-    """Looks at the memory of a tree every `every` seconds while it is entered.
+    """Asks `memory` every `every` seconds while it is entered.
 
     `samples` are pairs of the monotonic time and bytes.
     """
 
-    def __init__(self, root: int, every: float = 0.5) -> None:
+    def __init__(self, memory: Callable[[], int], every: float = 0.5) -> None:
         self.samples: list[tuple[float, int]] = []
-        self._root, self._every = root, every
+        self._memory, self._every = memory, every
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -87,6 +88,6 @@ class MemoryWatch:
 
     def _run(self) -> None:
         while True:
-            self.samples.append((time.monotonic(), memory(self._root)))
+            self.samples.append((time.monotonic(), self._memory()))
             if self._ended.wait(self._every):
                 return

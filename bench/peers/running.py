@@ -58,7 +58,7 @@ class Running:
             if any(each.poll() is not None for each in (self.process, *self.more)):
                 break
             time.sleep(0.02)
-        raise NotStarted(f"{self.log.parent.name}: {done.edits[-1].why or done.edits[-1].status}: "
+        raise NotStarted(f"{self.log.parent.name}: {done.edits[-1].why}: "
                          f"{self.log.read_text('utf-8', 'replace')[-800:]}")  # fmt: skip
 
     def stop(self) -> None:
