@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,10 @@ from bench.peers.held import Held
 from bench.peers.masks import Masked
 from bench.peers.material import Request, noise
 from bench.peers.results import FILE, Results
-from bench.peers.rounds import Measured
+from bench.peers.rounds import Measured, Plan, rounds
 from bench.peers.same_picture import difference
-from bench.peers.stand import Start, Tail, least
+from bench.peers.stand import DIRECT, Stand, Start, Tail, least
 from tests.pictures import decoded
-from tests.programs import ROOT
 
 REQUEST = Request.of("64KB")
 
@@ -224,17 +223,20 @@ def test_page_and_readme_say_what_was_found() -> None:
     assert marked[0] == report.summary(results)
 
 
-def test_the_whole_road_against_the_real_gateway() -> None:
-    words = "--only apart --size 64KB --inflight 1,8 --parts rounds --runs 1 --window 0.1"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.peers", *words.split()],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "## What failed\n\nNothing.\n" in done.stdout, done.stdout
-    (row,) = (line for line in done.stdout.splitlines() if line.startswith("| 64 KB, p50"))
+def test_the_whole_road_against_the_real_gateway(upstream: FixedUpstream) -> None:
+    with ExitStack() as stack:
+        stand = Stand(stack, upstream)
+        stand.start("apart")
+        cells = (("64KB", 1), ("64KB", 8))
+        done = rounds(stand, Plan((DIRECT, "apart"), cells, runs=1, window=0.1))
+        tails, starts = stand.tails(), stand.starts
+    results = Results(versions={"apart": "0"}, starts=starts, measured=done, tails=tails)
+    assert [one.why for one in done] == [""] * 4
+    assert all(0.5 < one.cpu_ms < 1000 for one in done if one.gateway == "apart")
+    assert {(one.gateway, one.good >= one.at_once) for one in done} == {
+        (DIRECT, True),
+        ("apart", True),
+    }
+    (row,) = (line for line in report.page(results).splitlines() if line.startswith("| 64 KB, p50"))
     assert float(row.split("|")[2]) > 0
+    assert starts[0].idle > 30 << 20
