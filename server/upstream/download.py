@@ -7,9 +7,11 @@ import ssl
 from collections.abc import Collection
 from functools import partial
 
+from requests import Request, RequestException
+
 from server.upstream.addresses import Lookup, Unresolved, addresses_of, is_public
 from server.upstream.attempt import Attempt, Cancelled, TimedOut
-from server.upstream.exchange import USER_AGENT, Request, TooLarge, Unanswered, exchange
+from server.upstream.exchange import USER_AGENT, TooLarge, Unanswered, exchange
 from server.upstream.origins import BadOrigin, Target, permit
 from server.upstream.wire import Connect, Unsent, opened, verified_tls
 
@@ -76,7 +78,10 @@ def _fetch(
     origin = target.origin
     host = origin.host.strip("[]")
     headers = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
-    request = Request("GET", target.url, headers)
+    try:
+        request = Request("GET", target.url, headers=headers).prepare()
+    except RequestException:
+        raise BadOrigin(f"{origin} is not a host that can be asked") from None
     try:
         addresses = addresses_of(host, origin.port, attempt, lookup)
         if target.public_only and not all(is_public(found.sockaddr[0]) for found in addresses):

@@ -1,25 +1,25 @@
-"""One HTTP request and its whole answer, by `urllib3`, over a connection that is ready."""
+"""One HTTP request and its whole answer, by `requests`, over a connection that is ready."""
 
 from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.client import HTTPException, parse_headers
 from http.client import HTTPResponse as StandardResponse
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
-from urllib3 import HTTPResponse
+from requests import PreparedRequest, RequestException
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
 
 from server.providers.base import Answer
 from server.upstream.attempt import Attempt
-from server.upstream.bodies import Body
 from server.upstream.event_stream import CutShort, Endless, follow
 
 USER_AGENT = f"imageedit-gateway/{version('imageedit-gateway')}"
@@ -39,18 +39,8 @@ class TooLarge(Unanswered):
     """The answer's body is over the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is sent; `body` has its length in `headers`."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: Body | None = field(default=None, repr=False)
-
-
 def exchange(
-    request: Request,
+    request: PreparedRequest,
     wire: socket.socket,
     attempt: Attempt,
     *,
@@ -66,19 +56,23 @@ def exchange(
     TimedOut and Cancelled.
     """
     try:
-        with closing(_begun(request, wire)) as response:
+        with ExitStack() as stack:
+            pool = _pool_of(request, wire)
+            stack.callback(pool.close)
+            response = _Adapter(pool).send(request, stream=True, timeout=wire.gettimeout())
+            stack.callback(response.close)
             kind = response.headers.get("content-type", "").lower()
             if on_partial is not None and kind.startswith("text/event-stream"):
-                body = _answer_of(response, attempt, limit, on_partial)
+                body = _answer_of(response.raw, attempt, limit, on_partial)
             else:
-                body = _read(response, attempt, limit)
-    except (HTTPError, HTTPException, OSError) as error:
+                body = _read(response.raw, attempt, limit)
+    except (RequestException, HTTPError, HTTPException, OSError) as error:
         attempt.check()
         raise Unanswered(_why(error)) from None
-    if response.status < 200:
-        raise Unanswered(f"a final answer cannot have status {response.status}")
-    headers = {name.lower(): value for name, value in response.headers.itermerged()}
-    return Answer(status=response.status, headers=headers, body=body)
+    if response.status_code < 200:
+        raise Unanswered(f"a final answer cannot have status {response.status_code}")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(status=response.status_code, headers=headers, body=body)
 
 
 def _read(raw: HTTPResponse, attempt: Attempt, limit: int) -> bytes:
@@ -146,30 +140,8 @@ class _Final(StandardResponse):
         raise HTTPException("interim answers without end")
 
 
-def _begun(request: Request, wire: socket.socket) -> HTTPResponse:
-    """Send `request` and return its answer, of which the head is read."""
-    url = parse_url(request.url)
-    kind = _Secure if url.scheme == "https" else _Plain
-    host = (url.host or "").strip("[]")
-    connection = kind(host, url.port, timeout=wire.gettimeout(), ready=wire)
-    # Whoever answers before all was sent may close, and the answer is there.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        connection.request(
-            request.method,
-            url.request_uri,
-            body=request.body,
-            headers=request.headers,
-            preload_content=False,
-            decode_content=False,
-        )
-    return connection.getresponse()
-
-
 class _Plain(HTTPConnection):
-    """A connection that was made before `urllib3` asked for it.
-
-    A pooled one might be dead, and nobody could say whether a request on it was sent.
-    """
+    """A connection that was made before `urllib3` asked for it."""
 
     response_class = _Final
 
@@ -193,3 +165,32 @@ class _Secure(HTTPSConnection):
     def connect(self) -> None:
         self.sock = self._ready
         self.is_verified = True
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class _Adapter(HTTPAdapter):
+    """`requests` over one ready connection.
+
+    A pooled one might be dead, and nobody could say whether a request on it was sent.
+    """
+
+    def __init__(self, pool: HTTPConnectionPool) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self._pool = pool
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        """Return the pool whose one connection is ready."""
+        return self._pool
+
+
+def _pool_of(request: PreparedRequest, wire: socket.socket) -> HTTPConnectionPool:
+    url = urlsplit(request.url or "")
+    kind = _SecurePool if url.scheme == "https" else _PlainPool
+    return kind(url.hostname or "", url.port, maxsize=1, ready=wire)

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from requests import PreparedRequest, Request
+
 from server.providers.base import Answer, Call
 from server.upstream.addresses import Lookup, Unresolved, addresses_of
 from server.upstream.attempt import Attempt, Cancelled, TimedOut
 from server.upstream.documents import json_body
-from server.upstream.exchange import USER_AGENT, Request, TooLarge, Unanswered, exchange
+from server.upstream.exchange import USER_AGENT, TooLarge, Unanswered, exchange
 from server.upstream.forms import form_body
 from server.upstream.origins import parse_origin
 from server.upstream.wire import Unsent, opened, verified_tls
@@ -78,7 +80,7 @@ def send(
     Texts of these never hold the key, the query or a body.
     """
     request = _prepared(call, endpoint, "application/json" if on_partial is None else EVENTS)
-    url = urlsplit(request.url)
+    url = urlsplit(request.url or "")
     host = url.hostname or ""
     secure = url.scheme == "https"
     try:
@@ -91,7 +93,7 @@ def send(
         return exchange(request, wire, attempt, limit=MAX_ANSWER, on_partial=on_partial)
 
 
-def _prepared(call: Call, endpoint: Endpoint, accept: str) -> Request:
+def _prepared(call: Call, endpoint: Endpoint, accept: str) -> PreparedRequest:
     """Return the request, whose body is read from the pictures' files as it is sent."""
     if call.json is not None:
         body, content_type = json_body(call.json), "application/json"
@@ -103,6 +105,10 @@ def _prepared(call: Call, endpoint: Endpoint, accept: str) -> Request:
         "Accept-Encoding": "identity",
         "Content-Type": content_type,
         "User-Agent": USER_AGENT,
-        "Content-Length": str(len(body)),  # with it, the body does not go in chunks
     }
-    return Request("POST", f"{endpoint.base_url}/{call.path.lstrip('/')}", headers, body)
+    url = f"{endpoint.base_url}/{call.path.lstrip('/')}"
+    request = Request("POST", url, headers=headers).prepare()
+    request.headers["Content-Length"] = str(len(body))
+    # urllib3 sends anything that gives bytes; with a length given, not in chunks.
+    request.body = body  # type: ignore[assignment]
+    return request
