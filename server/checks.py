@@ -145,7 +145,9 @@ def read_pictures(
         field = "image" if len(request.images) == 1 else f"image[{index}]"
         try:
             whole = contents(data)
-            picture = read_picture(whole, max_pixels=max_pixels)
+            # What is put back into a paid result must be known to be pixels before.
+            masked = request.mask is not None
+            picture = read_picture(whole, max_pixels=max_pixels, pixels=masked)
             # An upload that is as it should be is here already, and need not be a second time.
             same = picture.file is whole
             pictures.append(replace(picture, file=data) if same else on_disk(picture))

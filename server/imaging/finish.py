@@ -9,6 +9,7 @@ from server.imaging.coverage import CoveragePlane
 from server.imaging.decode import DEFAULT_MAX_PIXELS, as_it_is, decode, measure
 from server.imaging.encode import encode, is_transparent, on_white
 from server.imaging.paste_back import fits, paste_back, resized
+from server.imaging.soundness import prove
 from server.sizes import Size
 
 
@@ -53,6 +54,12 @@ def finish(
     very own picture data. Raises BadPicture where `delivered` is no usable picture.
     """
     file = measure(delivered, max_pixels)
+    small_enough = compressed or compression is None or output_format is OutputFormat.PNG
+    is_wanted = as_it_is(file) and file.mime_type == output_format.mime_type and small_enough
+    if is_wanted and file.opaque and plane is None and size in {None, (file.width, file.height)}:
+        prove(file)
+        picture = Picture(file.mime_type, file.data, file.width, file.height)
+        return Finished(picture, transparent=False, drift=None, unaligned=False, size_kept=True)
     came = decode(file)
     model = on_white(came) if opaque and is_transparent(came) else came
     pasted, changed = None, None
@@ -63,9 +70,7 @@ def finish(
     final = pasted or model
     if pasted is None and size and fits(model.size, size, max_pixels):
         final = resized(model, size)
-    as_it_came = pasted is None and final is came and as_it_is(file)
-    small_enough = compressed or compression is None or output_format is OutputFormat.PNG
-    if as_it_came and small_enough and file.mime_type == output_format.mime_type:
+    if is_wanted and pasted is None and final is came:
         picture = Picture(file.mime_type, file.data, file.width, file.height)
     else:
         picture = encode(final, output_format, compression)

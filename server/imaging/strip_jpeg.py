@@ -81,6 +81,7 @@ def strip_jpeg(data: bytes) -> Stripped:
         bits=bits,
         portable=portable and components in {1, 3},
         profile=_profile(notes),
+        opaque=True,
     )
 
 

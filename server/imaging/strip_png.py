@@ -63,6 +63,7 @@ def strip_png(data: bytes) -> Stripped:
         frames=frames,
         portable=plain and bits == 8 and colour != _PALETTE,
         profile=profile,
+        opaque=plain and colour in {_GREY, _COLOUR},
     )
 
 

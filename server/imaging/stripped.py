@@ -26,7 +26,7 @@ class Stripped:
     `bits` is the depth of a sample. `frames` counts pictures that follow each other in an
     animation. `portable` says that every common reader shows the stripped file alike: ordinary
     8-bit colour or grey. `profile` is the ICC profile that says what the colours mean, unchecked,
-    empty where there is none.
+    empty where there is none. `opaque` says that no pixel can be transparent.
     """
 
     mime_type: str
@@ -38,6 +38,7 @@ class Stripped:
     frames: int = 1
     portable: bool = True
     profile: bytes = b""
+    opaque: bool = False
 
     @property
     def data(self) -> bytes:
