@@ -1,17 +1,21 @@
-"""`python -m bench.accounts`: what the money of one edit costs in CPU time, on SQLite.
+"""`python -m bench.accounts [DATABASE_URL]`: what the money of one edit costs, and how much fits.
 
-Each run makes `EDITS` edits, from the hold to the settlement, with this process's CPU time (user
-and system, all threads) taken around each step. The table gives the median run's milliseconds.
+Each run makes `EDITS` edits, from the hold to the settlement, on a new SQLite file or in the
+database that is named. First one after another, with this process's CPU time (user and system, all
+threads) taken around each step; then with several in flight, by the clock. Medians of `RUNS` runs.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from server.accounts.keys import Keys
@@ -22,12 +26,13 @@ from server.accounts.store import Store, open_store
 RUNS = 5
 EDITS = 200
 WARM_UP = 50
-PICTURE = os.urandom(1_400_000)
+IN_FLIGHT = (1, 8, 64)
+PICTURE = os.urandom(1_000_000)
 HOLD, COST = 250_000_000, 40_000_000
 KEEP_MS = 600_000
 
 STEPS = ("hold", "submit", "settle")
-KINDS = {"without a result": None, "with a 1.4 MB result": PICTURE}
+KINDS = {"without a result": None, "with a 1 MB result": PICTURE}
 
 
 def now() -> int:
@@ -71,27 +76,56 @@ def _cpu(step: Callable[[], object]) -> int:
     return time.process_time_ns() - started
 
 
-def run(picture: bytes | None) -> dict[str, float]:
-    """Return the mean CPU milliseconds of each step in one run, on a new database."""
+@contextmanager
+def _accounts(url: str | None) -> Iterator[Accounts]:
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(f"sqlite:///{Path(folder) / 'bench.db'}")
-        accounts = Accounts(store)
+        store = open_store(url or f"sqlite:///{Path(folder) / 'bench.db'}")
+        yield Accounts(store)
+        store.close()
+
+
+def steps(url: str | None, picture: bytes | None) -> dict[str, float]:
+    """Return the mean CPU milliseconds of each step in one run."""
+    with _accounts(url) as accounts:
         for _ in range(WARM_UP):
             accounts.edit(picture)
         spent = [accounts.edit(picture) for _ in range(EDITS)]
-        store.close()
     return {step: statistics.fmean(edit[step] for edit in spent) / 1e6 for step in STEPS}
 
 
+def flow(url: str | None, picture: bytes | None, in_flight: int) -> tuple[float, float, float]:
+    """Return CPU milliseconds and KB written to the disk per edit, and edits per second."""
+    with _accounts(url) as accounts, ThreadPoolExecutor(in_flight) as pool:
+        list(pool.map(accounts.edit, [picture] * WARM_UP))
+        before = time.process_time(), _written(), time.perf_counter()
+        list(pool.map(accounts.edit, [picture] * EDITS))
+        after = time.process_time(), _written(), time.perf_counter()
+    cpu, written, seconds = (end - start for start, end in zip(before, after, strict=True))
+    return cpu / EDITS * 1000, written / EDITS / 1000, EDITS / seconds
+
+
+def _written() -> int:
+    """Return the bytes that this process had the kernel write (proc(5), write_bytes)."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("write_bytes")).split()[1])
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
+    url = sys.argv[1] if len(sys.argv) > 1 else None
     print(f"CPU ms an edit, median of {RUNS} runs of {EDITS} edits")
     print(f"{'':22}{''.join(f'{step:>9}' for step in (*STEPS, 'all'))}")
     for kind, picture in KINDS.items():
-        runs = [run(picture) for _ in range(RUNS)]
+        runs = [steps(url, picture) for _ in range(RUNS)]
         middle = sorted(runs, key=lambda one: sum(one.values()))[RUNS // 2]
         numbers = (*middle.values(), sum(middle.values()))
         print(f"{kind:22}{''.join(f'{number:9.2f}' for number in numbers)}", flush=True)
+    print(f"{'':22}{'in flight':>10}{'CPU ms':>9}{'KB written':>12}{'edits/s':>9}")
+    for kind, picture in KINDS.items():
+        for in_flight in IN_FLIGHT:
+            flows = [flow(url, picture, in_flight) for _ in range(RUNS)]
+            cpu, written, rate = map(statistics.median, zip(*flows, strict=True))
+            print(f"{kind:22}{in_flight:10}{cpu:9.2f}{written:12.0f}{rate:9.0f}", flush=True)
 
 
 if __name__ == "__main__":
