@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, get_ident
@@ -281,3 +282,22 @@ def test_interceptors_see_each_call() -> None:
         for _ in range(3):
             stub.GetModel(pb.GetModelRequest())
     assert counting.calls == 3
+
+
+def test_a_message_is_the_methods_alone_while_the_call_lasts() -> None:
+    class Message:
+        """With pictures, it would be held for minutes."""
+
+    def method(request: Message, _: grpc.ServicerContext) -> str:
+        there = weakref.ref(request)
+        del request
+        assert eventually(lambda: there() is None)
+        return "answer"
+
+    handlers = Handlers()
+    handlers.add_registered_method_handlers(
+        "service", {"method": grpc.unary_unary_rpc_method_handler(method)}
+    )
+    with InProcessChannel(handlers, threads=1) as channel:
+        call = channel.unary_unary("/service/method").future(Message(), timeout=20)
+        assert call.result() == "answer"

@@ -65,12 +65,12 @@ class InProcessChannel(grpc.Channel):
             if self._closed:
                 raise ValueError("Cannot invoke RPC on closed channel!")
             self._under_way.add(rpc)
-            self._pool.submit(self._run, method, rpc, requests)
+            self._pool.submit(self._run, method, rpc, [requests])
         return rpc
 
-    def _run(self, method: str, rpc: Rpc, requests: Any) -> None:
+    def _run(self, method: str, rpc: Rpc, handed: list[Any]) -> None:
         try:
-            self._handlers.serve(method, rpc, requests)
+            self._handlers.serve(method, rpc, handed)
         finally:
             with self._lock:
                 self._under_way.discard(rpc)

@@ -44,10 +44,11 @@ class Handlers:
         """Add the methods of `service`."""
         self._methods |= {f"/{service}/{name}": method for name, method in methods.items()}
 
-    def serve(self, path: str, rpc: Rpc, requests: Any) -> None:
+    def serve(self, path: str, rpc: Rpc, handed: list[Any]) -> None:
         """Carry out a call of the method at `path`; never raises.
 
-        `requests` is a message, or an iterator of messages, as the method takes it.
+        `handed` has a message, or an iterator of messages, as the method takes it. It is taken out
+        there, so that nobody but the method keeps a large message while the call lasts.
         """
         if not rpc.is_active():
             return
@@ -56,10 +57,10 @@ class Handlers:
             rpc.end(Status(grpc.StatusCode.UNIMPLEMENTED, "Method not found!", ()))
             return
         if handler.request_streaming:
-            requests = _arriving(requests, rpc)
+            handed = [_arriving(handed.pop(), rpc)]
         context = _Context(rpc)
         try:
-            last = _answer(handler, requests, context, rpc)
+            last = _answer(handler, handed, context, rpc)
         except _Aborted:
             rpc.end(context.status())
         except Exception as error:  # noqa: BLE001 -- as gRPC does it for a method that fails
@@ -75,14 +76,14 @@ class Handlers:
         return find(details)
 
 
-def _answer(handler: Handler, requests: Any, context: _Context, rpc: Rpc) -> tuple[Any, ...]:
+def _answer(handler: Handler, handed: list[Any], context: _Context, rpc: Rpc) -> tuple[Any, ...]:
     """Call the method, send what it yields, and return the answer that ends the call, if any."""
     several: Serving | None = handler.stream_stream or handler.unary_stream
     one: Serving | None = handler.stream_unary or handler.unary_unary
     if several is None:
         assert one is not None  # noqa: S101 -- there are no other kinds
-        return (one(requests, context),)
-    answers = several(requests, context)
+        return (one(handed.pop(), context),)
+    answers = several(handed.pop(), context)
     try:
         for answer in answers:
             if not rpc.give(answer):
