@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.providers.base import Answer, Call
+from server.upstream.addresses import addresses_of
 from server.upstream.attempt import Attempt
 from server.upstream.session import (
     TimedOut,
@@ -148,6 +149,21 @@ def test_a_name_without_address_costs_nothing(watchdog: Watchdog) -> None:
         with pytest.raises(Unsent, match="no address"):
             send(CALL, endpoint("https://vendor.example"), attempt, resolve=lambda *_, **__: [])
         assert attempt.sent is False
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", (socket.AF_INET, ("127.0.0.1", 80))),
+        ("::1", (socket.AF_INET6, ("::1", 80, 0, 0))),
+    ],
+)
+def test_an_address_is_not_looked_up(host: str, expected: object, watchdog: Watchdog) -> None:
+    def lookup(*_: object, **__: object) -> list[tuple[()]]:
+        raise AssertionError
+
+    with Attempt(5, watchdog) as attempt:
+        assert addresses_of(host, 80, attempt, lookup) == [expected]
 
 
 def test_a_second_address_is_tried_when_the_first_refuses(watchdog: Watchdog) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -8,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from server.upstream.watchdog import Watchdog
+from server.upstream.watchdog import Ticket, Watchdog
 
 
 @pytest.fixture
@@ -109,3 +110,24 @@ def test_a_callback_may_close_its_own_watchdog() -> None:
 
     watchdog.at(time.monotonic(), close)
     assert closed.wait(2)
+
+
+def test_what_was_cancelled_is_swept_out(watchdog: Watchdog) -> None:
+    calls: SimpleQueue[str] = SimpleQueue()
+    watchdog.at(time.monotonic() + 300, lambda: None).cancel()
+    kept = [watchdog.at(time.monotonic() + 300, lambda: None) for _ in range(100)]
+    for _ in range(5_000):
+        watchdog.at(time.monotonic() + 300, lambda: None).cancel()
+    assert sum(isinstance(one, Ticket) for one in gc.get_objects()) < 4 * len(kept)
+    watchdog.at(time.monotonic() + 0.03, lambda: calls.put("sooner"))
+    assert calls.get(timeout=2) == "sooner"
+
+
+def test_one_behind_what_was_cancelled_is_called_in_time(watchdog: Watchdog) -> None:
+    calls: SimpleQueue[float] = SimpleQueue()
+    due = time.monotonic() + 0.1
+    sooner = [watchdog.at(due - delay, lambda: calls.put(0)) for delay in (0.08, 0.06)]
+    watchdog.at(due, lambda: calls.put(time.monotonic()))
+    for ticket in sooner:
+        ticket.cancel()
+    assert calls.get(timeout=2) >= due
