@@ -3,7 +3,8 @@
 Ours: `imageedit serve`, one process, and its two programs by themselves; accounts, limits, checks
 of pictures, logs and metrics are on, for they cannot be switched off.
 LiteLLM: "Production Best Practices"; its database is optional, so without it has the master key
-alone and keeps no accounts. Portkey: "NodeJS Server" of its installation page, and the headers of its quick start.
+alone and keeps no accounts. Portkey: "NodeJS Server" of its installation page, and the headers of
+its quick start.
 """
 
 from __future__ import annotations
