@@ -377,6 +377,12 @@ MUTANTS: dict[str, Mutant] = {
         "pass",
         ("tests/test_jobs.py", "-k", "no_picture_stays"),
     ),
+    "a failed edit leaves no picture in memory": Mutant(
+        "server/interceptors.py",
+        "            forget(error)\n            replayed",
+        "            replayed",
+        ("tests/test_pictures_let_go.py",),
+    ),
     # Callers' side.
     "a key never travels in the clear to another host": Mutant(
         "proto/imageedit/client/connection.py",
