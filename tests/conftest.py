@@ -31,11 +31,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Modules are handed out whole, for their fixtures' sake: with the longest first, no worker is left
 # alone with one in the end.
 LONGEST = (
-    *("pillow_pictures", "retries_python", "crashes_at_random", "retries_node", "known_bugs"),
-    *("command", "idempotency_races", "error_table", "crashes", "upstream_time_box", "secrets"),
-    *("programs", "edit_road", "crashed_starts", "ledger_races", "promises"),
-    *("jobs", "job_crashes", "edit_facts", "imaging_framing", "playground", "openapi", "examples"),
-    *("usage_page", "docs_start", "docs_commands"),
+    *("docs_commands", "command", "crashes_at_random", "openapi", "programs", "upstream_fates"),
+    *("playground", "drain", "crashes", "crashed_starts", "audit", "idempotency_retries"),
+    *("idempotency_races", "docs_start", "ledger_races", "known_bugs", "error_table"),
+    *("retries_node", "retries_python", "keys", "jobs", "overload", "secrets", "job_crashes"),
+    *("edit_facts", "imaging_framing", "command_admin", "faults_between", "usage_page", "soak"),
+    *("imaging_hostile", "ledger_model", "upstream_time_box", "refusals_before_the_body"),
 )
 
 
