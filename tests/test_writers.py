@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ class Crowd:
         assert eventually(lambda: writers._waiting == len(names), 10)
 
     def start(self, name: str, act: Callable[[str], None]) -> None:
-        self._threads.append(threading.Thread(target=self._run, args=(name, act)))
+        self._threads.append(threading.Thread(target=self._run, args=(name, act), daemon=True))
         self._threads[-1].start()
 
     def _run(self, name: str, act: Callable[[str], None]) -> None:
@@ -194,6 +195,68 @@ def test_what_undoes_a_whole_transaction_is_told_to_all_of_it(store: Store, crow
     crowd.join()
     assert isinstance(crowd.errors["first"], EditError)
     assert isinstance(crowd.errors["other"], LookupError)
+    assert written(store) == set()
+    write(store, "later")
+    assert written(store) == {"later"}
+
+
+def test_nobody_waits_for_others_to_try_what_did_not_begin(store: Store, crowd: Crowd) -> None:
+    """As where another program has the file: each try takes half a minute."""
+    tries, writers, there = [], store._writers, threading.Event()
+    assert writers is not None
+
+    def begin(_connection: object) -> None:
+        tries.append(True)
+        if len(tries) == 1:
+            assert eventually(lambda: writers._waiting == 1, 10)
+            raise sqlite3.OperationalError("database is locked")
+        assert there.wait(10)
+
+    event.listen(store.engine, "begin", begin, insert=True)
+    crowd.start("first", lambda name: write(store, name))
+    assert eventually(lambda: tries == [True], 10)
+    crowd.start("other", lambda name: write(store, name))
+    assert eventually(lambda: crowd.done == ["first"], 10)
+    there.set()
+    crowd.join()
+    event.remove(store.engine, "begin", begin)
+    assert isinstance(crowd.errors.pop("first"), EditError)
+    assert (crowd.errors, len(tries), written(store)) == ({}, 2, {"other"})
+
+
+@pytest.mark.parametrize("where", ["COMMIT", "ROLLBACK TO part"])
+def test_an_interruption_neither_keeps_who_waits_nor_commits_a_half(
+    store: Store, crowd: Crowd, where: str
+) -> None:
+    """As Ctrl-C is one."""
+
+    def interrupt(*told: object) -> None:
+        if len(told) == 1 or told[2] == where:
+            raise KeyboardInterrupt
+
+    def act(name: str) -> None:
+        with store.write() as connection:
+            connection.execute(instances.insert(), {"id": name, "heartbeat": 0})
+            if where != "COMMIT":
+                raise LookupError(name)
+
+    def first(name: str) -> None:
+        with store.write() as connection:
+            connection.execute(instances.insert(), {"id": name, "heartbeat": 0})
+            there.set()
+            assert eventually(lambda: writers._waiting == 1, 10)
+
+    writers, there = store._writers, threading.Event()
+    assert writers is not None
+    moment = "commit" if where == "COMMIT" else "before_cursor_execute"
+    event.listen(store.engine, moment, interrupt)
+    crowd.start("first", first)
+    assert there.wait(10)
+    crowd.start("other", act)
+    crowd.join()
+    event.remove(store.engine, moment, interrupt)
+    assert isinstance(crowd.errors["first"], EditError)
+    assert isinstance(crowd.errors["other"], KeyboardInterrupt)
     assert written(store) == set()
     write(store, "later")
     assert written(store) == {"later"}

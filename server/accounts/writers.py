@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 MOST = 32
 """Parts of one transaction: the first must not wait for a queue that never ends."""
@@ -89,18 +88,18 @@ class _Transaction:
         self.durable = durable
         self.parts = 0
         self.ended = threading.Event()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._connection = connection
 
     @contextmanager
     def part(self) -> Iterator[Connection]:
         """Yield the connection; what is raised inside undoes this part."""
         self.parts += 1
-        alone = self.parts == 1
+        alone = not self._connection.in_transaction()  # all before it failed, if any
+        if alone:
+            self._begin()
         try:
-            if alone:
-                self._connection.begin()
-            else:
+            if not alone:
                 self._connection.exec_driver_sql("SAVEPOINT part")
             yield self._connection
             if not alone:
@@ -109,24 +108,43 @@ class _Transaction:
             self._undo(alone)
             raise
 
+    def _begin(self) -> None:
+        try:
+            self._connection.begin()
+        except BaseException as error:  # which took its time: nobody is to wait for the next try
+            self.failure = error
+            raise
+
     def _undo(self, alone: bool) -> None:
+        self.failure = NotCommitted()  # as long as it is not undone, and so where that is cut off
         try:
             if alone:
                 self._connection.rollback()
             else:
                 self._connection.exec_driver_sql("ROLLBACK TO part")
                 self._connection.exec_driver_sql("RELEASE part")
-        except SQLAlchemyError as error:  # after some errors SQLite has undone all of it
+        except Exception as error:  # noqa: BLE001 -- after some errors SQLite has undone all of it
             self.failure = error
+        else:
+            self.failure = None
 
     def end(self) -> None:
-        """Commit, or roll back where a part could not be undone alone; raises nothing."""
+        """Commit, or roll back where a part could not be undone alone; raises no `Exception`."""
         try:
             if self.failure is None:
                 self._connection.commit()
         except Exception as error:  # noqa: BLE001 -- for every part to raise
             self.failure = error
-        if self.failure is not None:
-            self._connection.invalidate()  # whatever it is in the middle of ends with it
-        self._connection.close()
-        self.ended.set()
+        except BaseException as error:
+            self.failure = error
+            raise
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            if self.failure is not None:
+                self._connection.invalidate()  # whatever it is in the middle of ends with it
+            self._connection.close()
+        finally:
+            self.ended.set()  # whatever happens, or all would wait for ever
