@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from gateway_http.call_errors import from_call
 from imageedit.in_process import Handlers, InProcessChannel
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1.image_edit_pb2_grpc import (
@@ -301,3 +303,24 @@ def test_a_message_is_the_methods_alone_while_the_call_lasts() -> None:
     with InProcessChannel(handlers, threads=1) as channel:
         call = channel.unary_unary("/service/method").future(Message(), timeout=20)
         assert call.result() == "answer"
+
+
+def test_a_call_without_a_thread_fails_and_is_not_served_later(servicer: Scripted) -> None:
+    """Who was told that it failed would repeat it, and pay twice."""
+    handlers = Handlers()
+    add_ImageEditServicer_to_server(servicer, handlers)
+    with InProcessChannel(handlers, threads=2) as channel:
+        stub = ImageEditStub(channel)
+        waiting = stub.GetModel.future(pb.GetModelRequest(model="wait"))
+        assert servicer.waits.wait(5)
+        usual = threading.stack_size(1 << 46)  # more than there is address space
+        try:
+            refused = stub.StreamEditImage(begun("a"))
+        finally:
+            threading.stack_size(usual)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(refused)
+        assert from_call(caught.value).status == 503
+        assert waiting.cancel()
+        assert stub.GetModel(pb.GetModelRequest(), timeout=9).model.id == "None False"
+    assert servicer.seen == []

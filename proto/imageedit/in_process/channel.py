@@ -13,6 +13,9 @@ from imageedit.in_process.call import InProcessCall
 from imageedit.in_process.handlers import Handlers
 from imageedit.in_process.rpc import Rpc
 
+NO_THREAD = "failed to connect to all addresses; there is no thread for another call"
+"""Begins as gRPC says it of a call that surely reached nobody."""
+
 
 class InProcessChannel(grpc.Channel):
     """Calls the methods of `handlers`, as many at once as there are `threads`; others wait."""
@@ -65,7 +68,10 @@ class InProcessChannel(grpc.Channel):
             if self._closed:
                 raise ValueError("Cannot invoke RPC on closed channel!")
             self._under_way.add(rpc)
-            self._pool.submit(self._run, method, rpc, [requests])
+            try:
+                self._pool.submit(self._run, method, rpc, [requests])
+            except RuntimeError:  # it is queued for the next thread, which must find it ended
+                rpc.cut(grpc.StatusCode.UNAVAILABLE, NO_THREAD)
         return rpc
 
     def _run(self, method: str, rpc: Rpc, handed: list[Any]) -> None:
