@@ -39,7 +39,9 @@ def run(settings: Settings, front: FrontSettings) -> int:
     service = Service(settings)
     handlers = Handlers(service.interceptors)
     service.register(handlers)
-    connect = partial(InProcessChannel, handlers, front.threads + SPARE_THREADS)
+    # Edits go on in their threads where their callers left.
+    threads = front.threads + settings.max_edits + SPARE_THREADS
+    connect = partial(InProcessChannel, handlers, threads)
     facade = Front(front, Connected(front, connect), Journal(sys.stderr))
     service.start()
     try:
