@@ -41,9 +41,11 @@ class Confirmations:
         with self._lock:
             self._gathered.setdefault(key, (said, []))[1].append(edit_id)
             if self._timer is None:
-                self._timer = Timer(self._seconds, self.tell)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = Timer(self._seconds, self.tell)
+                timer.daemon = True
+                with suppress(RuntimeError):  # no thread is to be had: the next one tells
+                    timer.start()
+                    self._timer = timer
 
     def tell(self) -> None:
         """Tell all that was gathered; waits for the service, but not for long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import grpc
@@ -57,3 +58,15 @@ def test_it_is_told_by_itself_again_and_again() -> None:
     for number in range(3):
         confirmations.add(ONE, str(number))
         assert eventually(lambda: len(stub.told) == number + 1, 5)  # noqa: B023
+
+
+def test_what_no_thread_could_tell_is_told_with_the_next() -> None:
+    stub = Stub()
+    confirmations = Confirmations(lambda: stub, seconds=0.01)
+    usual = threading.stack_size(1 << 46)  # more than there is address space
+    try:
+        confirmations.add(ONE, "a")
+    finally:
+        threading.stack_size(usual)
+    confirmations.add(ONE, "b")
+    assert eventually(lambda: stub.told == [("Bearer one", ["a", "b"])], 5)
