@@ -151,9 +151,8 @@ def test_pictures_are_in_the_stored_results_alone(used: Used) -> None:
     }
     said = used.logs | used.texts | used.usage
     assert pictures_in(pieces, said) == set()
-    tables = dict(rows_by_table(used))
-    assert pictures_in(pieces, {"results": tables.pop("results")})
-    assert pictures_in(pieces, tables) == set()
+    assert pictures_in(pieces, used.results())
+    assert pictures_in(pieces, dict(rows_by_table(used))) == set()
 
 
 def pictures_in(pieces: Mapping[str, str], places: Mapping[str, bytes]) -> set[str]:

@@ -49,8 +49,15 @@ class Used:
         return {"model": model, "prompt": f"{prompt} {directive}".strip(), "user": user} | more
 
     def files(self) -> dict[str, bytes]:
-        """Return the database's files as they are on the disk."""
-        return {path.name: path.read_bytes() for path in self.folder.glob("imageedit.db*")}
+        """Return the files of the database and of its results as they are on the disk."""
+        paths = self.folder.glob("imageedit.db*")
+        own = [path for path in paths if path.is_file()]
+        return {path.name: path.read_bytes() for path in own} | self.results()
+
+    def results(self) -> dict[str, bytes]:
+        """Return the pictures of results, which lie beside the database."""
+        paths = self.folder.glob("imageedit.db-results/*")
+        return {f"results/{path.name}": path.read_bytes() for path in paths}
 
 
 class Door:
