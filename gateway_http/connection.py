@@ -63,6 +63,7 @@ class Connection(HTTPConnection):
     def destroy(self) -> None:
         """Close the socket."""
         super().close()
+        self.wfile.close()
 
     def _patience(self) -> Patience:
         return Patience(self._bounds.idle, self._bounds.rate)

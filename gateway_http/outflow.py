@@ -61,3 +61,8 @@ class Outflow:
             if sent:
                 self._pieces[0] = self._pieces[0][sent:]
         return True
+
+    def close(self) -> None:
+        """Forget what was not sent: who knows the connection yet would keep megabytes of it."""
+        self._pieces.clear()
+        self.pending = 0

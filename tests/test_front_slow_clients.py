@@ -278,6 +278,20 @@ def _rests(front: Front) -> bool:
     return 0 < before == len(front.log)
 
 
+def test_an_answer_that_is_never_read_is_let_go_with_its_connection(fake: FakeServicer) -> None:
+    fake.queue("EditImage", edited(bytes(12_000_000)))
+    with listening(fake, Bounds(idle=0.3, rate=1e9)) as front, client(front.address) as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        silent.sendall(edit())
+        assert front.listener is not None
+        open_ones = front.listener.farewell.open
+        assert eventually(lambda: any(one.wfile.pending for one in list(open_ones)))
+        (kept,) = open_ones  # as by the thread that worked for it last
+        assert eventually(lambda: not open_ones)
+        assert kept.wfile.pending == 0
+        assert not kept.wfile._pieces
+
+
 def test_an_answer_that_is_read_slowly_comes_whole_or_is_cut(fake: FakeServicer) -> None:
     picture = bytes(12_000_000)
     for idle, whole in ((5.0, True), (0.3, False)):
