@@ -45,6 +45,8 @@ class Scripted(ImageEditServicer):
             case "abort":
                 status = Status(code=ABORTED.value[0], message="no")
                 context.abort_with_status(rpc_status.to_status(status))
+            case "cancel":
+                context.abort(grpc.StatusCode.CANCELLED, "no")
             case "set":
                 context.set_code(ABORTED)
                 context.set_details("no")
@@ -163,6 +165,7 @@ def test_a_future(stub: ImageEditStub) -> None:
 FAILURES = [
     ("abort", ABORTED, "no"),
     ("set", ABORTED, "no"),
+    ("cancel", grpc.StatusCode.CANCELLED, "no"),
     ("raise", grpc.StatusCode.UNKNOWN, "Exception calling application: what"),
 ]
 
@@ -180,6 +183,7 @@ def test_a_failure(stub: ImageEditStub, model: str, code: grpc.StatusCode, detai
         assert rpc_status.from_call(failed).message == "no"
     call = stub.GetModel.future(pb.GetModelRequest(model=model))
     assert call.exception() is call
+    assert not call.cancelled()
     with pytest.raises(grpc.RpcError):
         call.result()
 
@@ -240,6 +244,7 @@ def test_what_came_before_a_failure_is_given(stub: ImageEditStub) -> None:
 def test_messages_that_break_off(stub: ImageEditStub, servicer: Scripted) -> None:
     def broken() -> Iterator[pb.StreamEditImageRequest]:
         yield from begun("a")
+        assert eventually(lambda: servicer.seen == ["a"], 5)
         raise ValueError("what")
 
     call = stub.StreamEditImage(broken())

@@ -9,6 +9,8 @@ import grpc
 
 from imageedit.in_process.rpc import Rpc
 
+CANCELLED = "Locally cancelled by application!"
+
 
 class InProcessCall(grpc.RpcError, grpc.Call, grpc.Future):  # type: ignore[type-arg] # it is generic in its stubs alone
     """A call under way or ended: an iterator of its answers, a future, and the error it may be."""
@@ -55,11 +57,12 @@ class InProcessCall(grpc.RpcError, grpc.Call, grpc.Future):  # type: ignore[type
         return self._rpc.when_over(callback)
 
     def cancel(self) -> bool:
-        return self._rpc.cut(grpc.StatusCode.CANCELLED, "Locally cancelled by application!")
+        return self._rpc.cut(grpc.StatusCode.CANCELLED, CANCELLED)
 
     def cancelled(self) -> bool:
+        """Tell whether it ended by `cancel`; one that the service cancelled has failed."""
         status = self._rpc.ended()
-        return status is not None and status.code is grpc.StatusCode.CANCELLED
+        return status is not None and status.details == CANCELLED
 
     def running(self) -> bool:
         return self._rpc.is_active()
@@ -77,15 +80,16 @@ class InProcessCall(grpc.RpcError, grpc.Call, grpc.Future):  # type: ignore[type
         if status.code is grpc.StatusCode.OK:
             self._answer = self._answer or self._rpc.take()
             return self._answer[0]
-        if status.code is grpc.StatusCode.CANCELLED:
+        if self.cancelled():
             raise grpc.FutureCancelledError
         raise self
 
     def exception(self, timeout: float | None = None) -> Any:
         """Return itself where the call failed; raises FutureCancelledError."""
-        if self._rpc.status().code is grpc.StatusCode.CANCELLED:
+        status = self._rpc.status()
+        if self.cancelled():
             raise grpc.FutureCancelledError
-        return None if self.code() is grpc.StatusCode.OK else self
+        return None if status.code is grpc.StatusCode.OK else self
 
     def traceback(self, timeout: float | None = None) -> None:
         """Return nothing: where the service failed is its own affair."""
