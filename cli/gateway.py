@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from functools import partial
 from threading import Thread
 
@@ -26,11 +27,16 @@ from server.settings import Settings
 SPARE_THREADS = 64
 """For what the front asks beside the calls that its requests wait for."""
 
+SAME_SECONDS = 1.0
+"""Within these a second signal is still the first: a supervisor tells a whole group, and
+`imageedit serve` passes on what it is told itself."""
+
 
 def run(settings: Settings, front: FrontSettings) -> int:
     """Serve until SIGTERM or SIGINT, then drain, the front first; return the exit code.
 
-    A second signal cuts the held edits, whose upstream calls end with them, and stops.
+    A second signal, after `SAME_SECONDS`, cuts the held edits, whose upstream calls end with them,
+    and stops.
     """
     # Waited for instead of handled: no code then runs in the middle of another's lock. Threads
     # inherit the mask, so this comes before any is started.
@@ -57,10 +63,12 @@ def run(settings: Settings, front: FrontSettings) -> int:
         facade.stop(finished=facade.drain(received.name))
         service.drain()
 
+    began = time.monotonic()
     drained = Thread(target=drain, name="drain", daemon=True)
     drained.start()
     while drained.is_alive():
-        if signal.sigtimedwait(signals, LOOK_SECONDS) is not None:
+        again = signal.sigtimedwait(signals, LOOK_SECONDS)
+        if again is not None and time.monotonic() - began > SAME_SECONDS:
             service.stop()
             os._exit(1)  # the front's threads would wait for their clients
     service.stop(STOP_SECONDS)

@@ -199,6 +199,25 @@ def test_ctrl_c_at_a_terminal_ends_all_that_is_held(
     assert states(environment) == {"posted"}
 
 
+def test_a_signal_to_the_whole_group_is_one(
+    environment: dict[str, str],
+    secret: str,
+    stack: Program,
+    sandbox: SandboxServer,
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        held = begin(pool, environment, secret, Edit({"prompt": "sepia [sandbox delay=2]"}), 2)
+        assert eventually(lambda: len(sandbox.calls) == 2, 10)
+        (gateway,) = children(stack)
+        os.kill(gateway, signal.SIGTERM)
+        stack.wait_for('"event":"draining"')
+        stack.process.send_signal(signal.SIGTERM)  # which is passed on
+        assert [future.result().status_code for future in held] == [200, 200]
+        assert stack.process.wait(10) == 0
+    assert findings(environment) == []
+    assert states(environment) == {"posted"}
+
+
 def test_a_second_ctrl_c_stops_all_now(
     environment: dict[str, str],
     secret: str,
