@@ -8,6 +8,7 @@ from typing import Protocol
 
 from werkzeug.http import parse_options_header
 
+from gateway_http.errors import busy
 from gateway_http.form import MAX_BODY, READ_SIZE, Form, FormError, FormReader, too_large
 from gateway_http.json_body import JsonReader
 
@@ -22,7 +23,8 @@ class Body(Protocol):
 def receive(body: Body, content_type: str, length: int | None, known: Iterable[str]) -> Form:
     """Return the form that `body` holds; the caller closes it. Raises FormError.
 
-    `length` is the Content-Length in bytes, `None` where the body tells its own end.
+    `length` is the Content-Length in bytes, `None` where the body tells its own end. Where no disk
+    is left for the pictures, it raises an HttpError.
     """
     if length is not None and length > MAX_BODY:
         raise too_large()
@@ -31,7 +33,7 @@ def receive(body: Body, content_type: str, length: int | None, known: Iterable[s
         left = math.inf if length is None else length
         while left and (data := _next(body, int(min(READ_SIZE, left)))):
             left -= len(data)
-            reader.feed(data)
+            _feed(reader, data)
         return reader.finish()
     except BaseException:
         reader.form.close()
@@ -54,6 +56,14 @@ def _boundary(options: Mapping[str, str]) -> bytes:
     if not 0 < len(boundary) <= 200 or not boundary.isascii():
         raise FormError("The Content-Type header of the form has no usable boundary.")
     return boundary.encode()
+
+
+def _feed(reader: FormReader | JsonReader, data: bytes) -> None:
+    try:
+        reader.feed(data)
+    except OSError:
+        message = "This gateway has no disk left for pictures; try again in a moment."
+        raise busy(message) from None
 
 
 def _next(body: Body, size: int) -> bytes:

@@ -31,12 +31,14 @@ class Upload:
         """Append `data`, which must not change; raises OSError when the disk is full."""
         self.size += len(data)
         if self._file is None and self.size > MAX_IN_MEMORY:
-            # Closed by close(): it outlives this function.
-            self._file = TemporaryFile()  # noqa: SIM115
-            self._file.writelines(self._pieces)
+            # Closed by close(): it outlives this function. Without a buffer, whose last bytes
+            # would find the disk full when it is read or closed.
+            self._file = TemporaryFile(buffering=0)  # noqa: SIM115
+            for piece in self._pieces:
+                self._append(piece)
             self._pieces.clear()
         if self._file is not None:
-            self._file.write(data)
+            self._append(data)
         elif len(data) >= _SMALL:
             self._pieces.append(data)
         elif self._pieces and isinstance(last := self._pieces[-1], bytearray):
@@ -59,6 +61,12 @@ class Upload:
             self._pieces.clear()
             if self._file is not None:
                 self._file.close()
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._file is not None  # noqa: S101 -- made by `write`
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
 
     def _read(self, start: int, size: int) -> bytes:
         with self._lock:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import itertools
+import resource
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_http.errors import HttpError
 from gateway_http.form import MAX_BODY, MAX_TEXT, Form, FormError, FormReader
 from gateway_http.parameters import FIELDS
 from gateway_http.receive import receive
@@ -262,3 +264,15 @@ def test_an_upload_gives_back_what_it_took(size: int) -> None:
     upload.close()
     upload.close()
     assert list(upload.pieces(1_000_000)) == [b""] * len(pieces)
+
+
+def test_where_no_disk_is_left_the_client_may_try_again() -> None:
+    body = encode(b"b", [("image", "a.png", bytes(2 * MAX_IN_MEMORY))])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_IN_MEMORY, limits[1]))
+    try:
+        with pytest.raises(HttpError) as caught:
+            receive(io.BytesIO(body), CONTENT_TYPE, len(body), FIELDS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
