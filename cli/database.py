@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from server.accounts.keys import Keys
 from server.accounts.ledger import Ledger
-from server.accounts.store import SchemaError, Store, open_store
+from server.accounts.store import SchemaError, Store, open_store, unusable
 from server.domain import EditError
 from server.settings import Settings, SettingsError, read_settings
 
@@ -34,12 +34,7 @@ def usable() -> Iterator[None]:
     except SchemaError as error:
         raise click.ClickException(str(error)) from None
     except (DBAPIError, EditError) as error:
-        failure = error if isinstance(error, DBAPIError) else error.__cause__ or error
-        reason = failure.orig if isinstance(failure, DBAPIError) else failure
-        lines = str(reason).strip().splitlines() or [type(reason).__name__]
-        raise click.ClickException(
-            f"The database of IMAGEEDIT_DATABASE_URL can't be used: {lines[0]}"
-        ) from None
+        raise click.ClickException(unusable(error)) from None
 
 
 @contextmanager

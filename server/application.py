@@ -52,8 +52,8 @@ class Application:
 
     `on_wire` are the interceptors for calls that come over a network.
 
-    `progress_seconds` is how long a streaming caller may hear nothing. Raises `CatalogError`,
-    `SchemaError` and `EditError` (no database).
+    `progress_seconds` is how long a streaming caller may hear nothing. Raises `CatalogError`
+    and `SchemaError` (no database).
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -15,7 +16,7 @@ from server.accounts.audit import audit
 from server.accounts.operations import Operations, State
 from server.accounts.results import Results
 from server.accounts.schema import edits, metadata
-from server.accounts.store import MIGRATIONS, VERSION, SchemaError, Store, connect
+from server.accounts.store import MIGRATIONS, VERSION, SchemaError, Store, connect, open_store
 from tests.databases import Postgres, sqlite_url
 from tests.paid_keys import now
 
@@ -76,3 +77,15 @@ def test_what_an_older_version_left_is_kept(empty: Store) -> None:
     operations = Operations(empty, Results(empty, clock=now), now)
     assert operations.get(ACCOUNT, EDIT).state is State.FAILED
     assert audit(empty) == []
+
+
+@pytest.mark.parametrize("what", ["text", "folder"])
+def test_what_is_no_database_is_told_in_a_line(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "note.db"
+    if what == "text":
+        path.write_text("this is no database" * 100)
+    else:
+        path.mkdir()
+    told = "^The database of IMAGEEDIT_DATABASE_URL can't be used: [^\n]+$"
+    with pytest.raises(SchemaError, match=told):
+        open_store(f"sqlite:///{path}")

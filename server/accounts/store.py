@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from server.accounts.tally import Tally
@@ -40,7 +40,7 @@ _UNREACHABLE = (
 
 
 class SchemaError(Exception):
-    """The database is not of this version; the message says what to do."""
+    """The database is none, or not of this version; the message says why, or what to do."""
 
 
 class Store:
@@ -137,16 +137,27 @@ def _unreachable(tally: Tally) -> Iterator[None]:
 def open_store(url: str) -> Store:
     """Return the store at a database URL, migrated where it is embedded.
 
-    An SQLite file is readable by its owner alone. Raises `SchemaError` for a shared database that
-    is not of this version.
+    An SQLite file is readable by its owner alone. Raises `SchemaError` for a database that can't be
+    used, and for a shared one that is not of this version.
     """
     store = connect(url)
     try:
         store.open()
+    except (DBAPIError, EditError) as error:
+        store.close()
+        raise SchemaError(unusable(error)) from error
     except BaseException:
         store.close()
         raise
     return store
+
+
+def unusable(error: DBAPIError | EditError) -> str:
+    """Return in a line why the database can't be used, for who runs it."""
+    failure = error if isinstance(error, DBAPIError) else error.__cause__ or error
+    reason = failure.orig if isinstance(failure, DBAPIError) else failure
+    lines = str(reason).strip().splitlines() or [type(reason).__name__]
+    return f"The database of IMAGEEDIT_DATABASE_URL can't be used: {lines[0]}"
 
 
 def connect(url: str) -> Store:
