@@ -204,8 +204,9 @@ def test_files_that_a_crash_left_are_deleted_and_no_others(embedded: Store, tmp_
     calls.ledger.unknown(lost, 0, Ending("lost"))
     folder = folder_of(tmp_path)
     assert len(list(folder.iterdir())) == 4
+    (folder / "lost+found").mkdir()  # as in a disk of its own
     calls.results.purge(clock.now)
-    assert {path.name for path in folder.iterdir()} == {whole, sent}
+    assert {path.name for path in folder.iterdir()} == {whole, sent, "lost+found"}
     assert calls.results.load(whole) is not None
 
 

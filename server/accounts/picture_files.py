@@ -64,11 +64,12 @@ class PictureFiles:
                 self._path(edit_id).unlink()
 
     def all(self) -> set[str]:
-        """Return the edits that have a file here; raises OSError."""
+        """Return the edits that have a file here, and nothing that is not ours; raises OSError."""
         try:
-            return {path.name for path in self._folder.iterdir()}
+            names = {path.name for path in self._folder.iterdir()}
         except FileNotFoundError:
             return set()
+        return {name for name in names if _NAME.fullmatch(name)}
 
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
