@@ -12,12 +12,14 @@ from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import IntegrityError
 
 from server.accounts.audit import audit
+from server.accounts.housekeeping import Housekeeping
 from server.accounts.ledger import Ending
 from server.accounts.results import Results
 from server.accounts.schema import claims, edits, entries, results
 from server.accounts.store import Store, open_store
 from tests.databases import migrated_sqlite, sqlite_url
 from tests.idempotent_calls import COST, MINUTE, NOW, Calls, Clock
+from tests.running import eventually
 
 pytest_plugins = ("tests.databases",)
 
@@ -237,3 +239,18 @@ def test_what_older_versions_kept_in_the_row_is_read(embedded: Store) -> None:
     stored = calls.results.load(edit_id)
     assert stored is not None
     assert stored.picture == b"as it was"
+
+
+def test_housekeeping_goes_on_after_what_nobody_expected(embedded: Store) -> None:
+    rounds: list[int] = []
+
+    class Broken(Results):
+        def purge(self, now: int) -> None:
+            rounds.append(now)
+            raise LookupError
+
+    clock = Clock()
+    housekeeping = Housekeeping(Broken(embedded, clock=clock), clock, interval=0.01)
+    housekeeping.start()
+    assert eventually(lambda: len(rounds) > 1)
+    housekeeping.close()

@@ -15,11 +15,17 @@ INTERVAL_SECONDS = 60
 
 
 class Housekeeping:
-    """Purges `results` in a thread of its own, until closed. `clock` returns Unix milliseconds."""
+    """Purges `results` in a thread of its own, until closed. `clock` returns Unix milliseconds.
 
-    def __init__(self, results: Results, clock: Callable[[], int]) -> None:
+    `interval` is in seconds.
+    """
+
+    def __init__(
+        self, results: Results, clock: Callable[[], int], interval: float = INTERVAL_SECONDS
+    ) -> None:
         self._results = results
         self._clock = clock
+        self._interval = interval
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -33,8 +39,11 @@ class Housekeeping:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.wait(INTERVAL_SECONDS):
+        while not self._stopped.wait(self._interval):
             try:
                 self._results.purge(self._clock())
             except (EditError, OSError):  # the next round tries again
                 logger.warning("not purged", extra={"line": {"event": "not purged"}})
+            except Exception:  # without another round nothing would ever go
+                line = {"event": "bug", "where": "housekeeping"}
+                logger.exception("bug", extra={"line": line})
