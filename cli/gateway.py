@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 
 from gateway_http.__main__ import main as front_main
 from gateway_http.channel import Service as Connected
@@ -59,8 +59,12 @@ def run(settings: Settings, front: FrontSettings) -> int:
     sys.stdout.flush()
     received = signal.Signals(signal.sigwait(signals))
 
+    unfinished = Event()
+
     def drain() -> None:
-        facade.stop(finished=facade.drain(received.name))
+        if not (finished := facade.drain(received.name)):
+            unfinished.set()
+        facade.stop(finished=finished)
         service.drain()
 
     began = time.monotonic()
@@ -72,7 +76,7 @@ def run(settings: Settings, front: FrontSettings) -> int:
             service.stop()
             os._exit(1)  # the front's threads would wait for their clients
     service.stop(STOP_SECONDS)
-    return 0
+    return int(unfinished.is_set())
 
 
 def main() -> int:

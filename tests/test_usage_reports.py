@@ -298,8 +298,15 @@ def test_the_index_leads_to_a_page_and_to_the_sums(
 
 def test_a_database_of_the_version_before_gets_the_index(database_url: str, store: Store) -> None:
     with store.write() as connection:
-        connection.execute(text("DROP INDEX ix_edits_account_id_created_id"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        for undone in (
+            "DROP INDEX ix_edits_live",
+            "CREATE INDEX ix_edits_state_owner ON edits (state, owner)",
+            "CREATE INDEX ix_entries_event ON entries (event)",
+            "CREATE INDEX ix_entries_account ON entries (account)",
+            "DROP INDEX ix_edits_account_id_created_id",
+            "UPDATE alembic_version SET version_num = '0002'",
+        ):
+            connection.execute(text(undone))
     store.migrate()
     with store.write() as connection:  # it is there again
         connection.execute(text("DROP INDEX ix_edits_account_id_created_id"))

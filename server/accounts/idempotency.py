@@ -115,7 +115,8 @@ class Idempotency:
         """Note that the caller has the answers of the edits, as far as they are the account's."""
         with self._store.write(durable=False) as connection:
             connection.execute(
-                _CONFIRM, [{"of_account": account_id, "edit_id": edit_id} for edit_id in edit_ids]
+                _CONFIRM,
+                [{"of_account": account_id, "edit_id": edit_id} for edit_id in sorted(edit_ids)],
             )
 
     def by_key(
