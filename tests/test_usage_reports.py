@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import event, text
+from sqlalchemy import event
 
 from imageedit.v1 import image_edit_pb2 as pb
 from imageedit.v1.error_reason_pb2 import ErrorReason
@@ -294,25 +294,6 @@ def test_the_index_leads_to_a_page_and_to_the_sums(
             assert f"{index} (account_id=? AND created>? AND created<?)" in steps[0], steps
             if "LIMIT" in statement and "GROUP BY" not in statement:
                 assert len(steps) == 1, steps  # nothing is sorted
-
-
-def test_a_database_of_the_version_before_gets_the_index(database_url: str, store: Store) -> None:
-    with store.write() as connection:
-        for undone in (
-            "DROP INDEX ix_edits_live",
-            "CREATE INDEX ix_edits_state_owner ON edits (state, owner)",
-            "CREATE INDEX ix_entries_event ON entries (event)",
-            "CREATE INDEX ix_entries_account ON entries (account)",
-            "DROP INDEX ix_edits_account_id_created_id",
-            "UPDATE alembic_version SET version_num = '0002'",
-        ):
-            connection.execute(text(undone))
-    store.migrate()
-    with store.write() as connection:  # it is there again
-        connection.execute(text("DROP INDEX ix_edits_account_id_created_id"))
-        connection.execute(
-            text("CREATE INDEX ix_edits_account_id_created_id ON edits (account_id, created, id)")
-        )
 
 
 def test_a_key_sees_its_accounts_edits_and_no_others(gateway: Gateway) -> None:
