@@ -46,7 +46,7 @@ PICTURE = b"\x89PNG" + bytes(range(256)) * 1000
 SIGNED = "/out/a.png?X-Signature=signature-canary"
 NAME = "results.vendor.example"
 BOX = 0.5
-SLACK = 0.3
+SLACK = 1.0  # seconds, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_edit_and_download_share_one_time_box(behave: Behaviour, watchdog: Watch
 
     with FaultUpstream(late) as vendor, FaultUpstream(behave) as storage:
         started = time.monotonic()
-        attempt = Attempt(BOX, watchdog)
+        attempt = Attempt(2 * BOX, watchdog)  # the first half is for the edit
         send(CALL, endpoint(vendor.origin), attempt)
         with pytest.raises(TimedOut) as caught:
             download(
@@ -215,7 +215,7 @@ def test_edit_and_download_share_one_time_box(behave: Behaviour, watchdog: Watch
                 extra_origins=(storage.origin,),
                 pause=60,
             )
-        assert BOX <= time.monotonic() - started < BOX + SLACK
+        assert 2 * BOX <= time.monotonic() - started < 2 * BOX + SLACK
         assert caught.value.sent is True
 
 

@@ -109,7 +109,7 @@ def leaving(gateway: Gateway, vendor: FaultUpstream, timeout: float | None) -> l
             stub.EditImage.future(asked, metadata=gateway.metadata, timeout=timeout or 60)
             for _ in range(6)
         ]
-        assert eventually(lambda: vendor.connections == 6, seconds=5)
+        assert eventually(lambda: vendor.connections == 6, seconds=20)
         if timeout is None:
             for call in calls:
                 call.cancel()
