@@ -22,7 +22,7 @@ from server.accounts.store import POOL, Store
 MEBIBYTE = 1_048_576
 MAX_SLOPE = 1.0
 """MiB a minute that a program's memory may grow by once it is warm."""
-MIN_SPAN = 180.0
+MIN_SPAN = 300.0
 """Seconds of warm samples below which a slope says nothing."""
 JUDGED = frozenset({"front", "service"})
 """Whose memory is judged: the simulator keeps a log of what it was asked."""
@@ -102,13 +102,17 @@ def counts(now: Sample) -> dict[str, Use]:
 def slope(samples: Sequence[Sample], name: str) -> float | None:
     """Return by how many MiB a minute a process grew under load; `None` for too short a time.
 
-    The middle of the slopes between all pairs of samples (Theil and Sen): one large picture at the
-    right moment does not tilt it.
+    Each minute's least, which the pictures of a moment do not show in; of these the middle of the
+    slopes between all pairs (Theil and Sen).
     """
-    points = [(one.at / 60, one.uses[name].memory / MEBIBYTE) for one in samples if not one.rest]
-    if not points or (points[-1][0] - points[0][0]) * 60 < MIN_SPAN:
+    loaded = [one for one in samples if not one.rest]
+    if not loaded or loaded[-1].at - loaded[0].at < MIN_SPAN:
         return None
-    pairs = itertools.combinations(points[:: len(points) // 300 + 1], 2)
+    points: dict[float, float] = {}
+    for one in loaded:
+        minute, memory = one.at // 60, one.uses[name].memory / MEBIBYTE
+        points[minute] = min(memory, points.get(minute, memory))
+    pairs = itertools.combinations(points.items(), 2)
     return statistics.median((high - low) / (late - early) for (early, low), (late, high) in pairs)
 
 

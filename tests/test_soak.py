@@ -64,6 +64,7 @@ def test_each_kind_of_leak_is_found(kind: str) -> None:
         lambda minute: minute * 0.8,
         lambda minute: 200.0 if minute == 5 else 0.0,  # one large picture
         lambda minute: -minute,
+        lambda minute: 40.0 if minute % 1 < minute / 10.5 else 0.0,  # more and more at a time
         lambda minute: 30.0 if minute > 8.5 else 0.0,  # a pool that filled up, once
     ],
 )
