@@ -110,8 +110,12 @@ def test_between_front_and_service_an_edit_is_paid_once(
     way.inside.next = toxic
     way.inside.proxy.cut()  # the channel's connection is the one that was made before
     seconds = 1.5 if None in statuses else 20
-    assert once(who, words, key, seconds) in statuses
-    assert way.inside.next is CLEAN
+    answered = once(who, words, key, seconds)
+    # A call may meet the connection that is just being cut, and be refused before the next one.
+    while way.inside.next is not CLEAN:
+        assert answered == 503
+        answered = once(who, words, key, seconds)
+    assert answered in statuses
     if None in statuses:
         way.inside.proxy.cut()  # or the half-open connection would be used on
     assert comes_back(who, words, key)
