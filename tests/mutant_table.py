@@ -84,9 +84,9 @@ MUTANTS: dict[str, Mutant] = {
         ("tests/test_upstream_attempt.py::test_an_attempt_pays_once",),
     ),
     "a commit survives the power": Mutant(
-        "server/accounts/store.py",
-        "PRAGMA synchronous=FULL",
-        "PRAGMA synchronous=NORMAL",
+        "server/accounts/writers.py",
+        'synchronous="FULL"',
+        'synchronous="NORMAL"',
         ("tests/test_durability.py",),
     ),
     "what cannot help is not to be retried": Mutant(
