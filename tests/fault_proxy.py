@@ -205,8 +205,9 @@ class FaultProxy:
                 if not data:
                     return False
                 self._wait(back, len(data))
-                client.sendall(data)
+                # Before it is sent: who has the answer may ask at once how long it was.
                 self.answered[number] += len(data)
+                client.sendall(data)
         return False
 
     def _size(self, toxic: Toxic) -> int:
